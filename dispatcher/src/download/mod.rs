@@ -1,0 +1,1 @@
+//! Fetches files: parallel, resumed, cached by content, checked and decompressed while streaming.

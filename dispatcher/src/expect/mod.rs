@@ -1,0 +1,1 @@
+//! The console engine: bytes in, matches, kernel messages and signals out. Pure.

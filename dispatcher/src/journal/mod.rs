@@ -1,0 +1,1 @@
+//! Writes and reads the journal, and the views on it.

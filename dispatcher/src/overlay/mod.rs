@@ -1,0 +1,1 @@
+//! Builds the overlay of helpers and tests, and puts it into images.

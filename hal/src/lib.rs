@@ -1,0 +1,1 @@
+//! Hardware: consoles, power, storage, and the one way to start a process.

@@ -1,0 +1,4 @@
+//! The `pumice` command.
+#![forbid(unsafe_code)]
+
+fn main() {}
