@@ -1,1 +1,7 @@
-//! The console engine: bytes in, matches, kernel messages and signals out. Pure.
+//! The console engine: bytes in, matches, kernel messages and signals out.
+//!
+//! Everything here is pure. The runner feeds what a board prints, in chunks of any size, and reads
+//! decisions; the same bytes give the same decisions however they were cut. Memory is bounded
+//! whatever the board prints. Nothing here opens a device, reads a clock or waits.
+
+pub mod lines;
