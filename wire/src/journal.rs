@@ -4,10 +4,14 @@
 //! direction and epoch, the start and end of actions, results, power operations, and every
 //! decision that a view depends on. A view reads records in order and needs nothing else, so it
 //! yields the same lines with the same numbers during the job, after it, and after a crash.
+//!
+//! [`frame`] says how the records lie in the file.
 
 use job::{CaseResult, Fault, JobId, Level, Namespace};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
+
+pub mod frame;
 
 /// Version of the record set. A reader refuses journals of a version it does not know.
 pub const FORMAT: u32 = 1;
@@ -151,7 +155,8 @@ pub enum Record {
         /// Whether it ended without a fault.
         ok: bool,
     },
-    /// An action is tried again.
+    /// An attempt of an action failed that is allowed several; it is tried again unless this was
+    /// the last one. Begins no new action: the next attempt has no `ActionStart` of its own.
     ActionRetry {
         /// Its place in the tree.
         level: Level,
