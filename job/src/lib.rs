@@ -6,8 +6,10 @@
 
 pub mod fault;
 pub mod id;
+pub mod problem;
 pub mod result;
 
 pub use fault::{Fault, FaultClass};
 pub use id::{JobId, Level, Namespace};
+pub use problem::Problem;
 pub use result::{CaseResult, TestResult};
