@@ -4,10 +4,18 @@
 //! LAVA 2026.07.
 #![forbid(unsafe_code)]
 
+pub mod definition;
+pub mod device;
+pub mod document;
 pub mod fault;
 pub mod id;
+pub mod problem;
 pub mod result;
+pub mod timeout;
 
+pub use definition::Definition;
+pub use device::Device;
 pub use fault::{Fault, FaultClass};
 pub use id::{JobId, Level, Namespace};
+pub use problem::Problem;
 pub use result::{CaseResult, TestResult};
