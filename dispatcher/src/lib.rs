@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod actions;
+pub mod archive;
 pub mod download;
 pub mod expect;
 pub mod journal;
