@@ -80,10 +80,9 @@ fn regions<'a>(text: &'a str, tags: &'a [Tag]) -> Vec<Region<'a>> {
             Some("endblock") => {
                 let is_block = open.last().is_some_and(|region| region.is_block);
                 if let Some(region) = open.pop_if(|_| is_block) {
-                    if let Some(outer) = open.last_mut() {
-                        if is_scoped(text, region.opening) {
-                            outer.handed_on.push((region.opening, tag));
-                        }
+                    let outer = open.last_mut();
+                    if let Some(outer) = outer.filter(|_| is_scoped(text, region.opening)) {
+                        outer.handed_on.push((region.opening, tag));
                     }
                     closed.push(region);
                 }
@@ -117,13 +116,12 @@ fn regions<'a>(text: &'a str, tags: &'a [Tag]) -> Vec<Region<'a>> {
 fn runs_blocks(text: &str, tag: &Tag) -> bool {
     let word = |token: &Token| &text[token.range.clone()];
     tag.keyword(text) == Some("block")
-        || tag
-            .tokens
-            .windows(2)
-            .any(|pair| match (word(&pair[0]), word(&pair[1])) {
-                ("super", "(") | ("self", ".") => true,
-                _ => false,
-            })
+        || tag.tokens.windows(2).any(|pair| {
+            matches!(
+                (word(&pair[0]), word(&pair[1])),
+                ("super", "(") | ("self", ".")
+            )
+        })
 }
 
 fn is_scoped(text: &str, block: &Tag) -> bool {
@@ -287,8 +285,8 @@ fn variables<'a>(text: &'a str, tag: &'a Tag) -> impl Iterator<Item = &'a Token>
                     word(token),
                     "ignore" | "missing" | "with" | "without" | "context"
                 );
-            !(before == "." || before == "|")
-                && !(is_filter_tag || is_test || is_argument || is_include_word)
+            let is_part = before == "." || before == "|";
+            !(is_part || is_filter_tag || is_test || is_argument || is_include_word)
         })
         .map(|(_, (token, _))| token)
 }
