@@ -1,7 +1,7 @@
 //! The action tree.
 
 use crate::Step;
-use job::{FaultClass, Level, Namespace};
+use job::{FaultClass, Level, Namespace, Problem};
 use std::time::Duration;
 
 /// A whole job, ready to run.
@@ -11,6 +11,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// The time limit of the whole job.
     pub timeout: Duration,
+    /// What will make the job fail, though it has a tree: LAVA finds these when it validates.
+    pub problems: Vec<Problem>,
 }
 
 /// Which kind of block of the job an action belongs to.
@@ -56,7 +58,7 @@ pub struct Action {
     /// What it has to do itself.
     pub step: Step,
     /// What happens inside it, in order, after its own step.
-    pub children: Vec<Action>,
+    pub children: Vec<Self>,
 }
 
 /// How often an action's children are run.

@@ -7,7 +7,90 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+mod boot;
+mod builder;
+mod command;
+mod deploy;
+mod deployment_data;
+mod describe;
+mod download;
+mod environment;
+mod facts;
+mod finalize;
+mod job_view;
+mod login;
+mod overlay_tree;
+mod power;
+mod render;
 pub mod step;
+mod test;
 
 pub use action::{Action, OnTimeout, Plan, Retry, Section};
+pub use describe::{describe, description};
+pub use facts::{DispatcherConfig, Facts};
+pub use render::render_tree;
 pub use step::Step;
+
+use builder::{Builder, Planned};
+use job::{
+    Definition, Device, Problem,
+    definition::{Block, BlockKind},
+};
+use job_view::{JobView, State};
+
+/// Makes the tree of a job on a device.
+///
+/// A plan with [`Plan::problems`] has a tree, as in LAVA, but cannot succeed; neither can one with
+/// a [`Step::Unsupported`]. Both are refused before anything is touched.
+///
+/// # Errors
+///
+/// What makes a tree impossible, one problem for each block: a method that the device does not
+/// have, a parameter that is missing or makes no sense.
+pub fn plan(definition: &Definition, device: &Device, facts: &Facts) -> Result<Plan, Vec<Problem>> {
+    let view = JobView::new(definition, device, facts);
+    let mut state = State::default();
+    let mut actions = Vec::new();
+    let mut refusals = Vec::new();
+    for block in &definition.actions {
+        match plan_block(&view, &mut state, block, actions.len() + 1) {
+            Ok(planned) => actions.extend(planned),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    let mut end = Builder::of_finalize(&view, &mut state, actions.len() + 1);
+    match finalize::plan(&mut end) {
+        Ok(()) => actions.extend(end.finish()),
+        Err(refusal) => refusals.push(refusal),
+    }
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    Ok(Plan {
+        actions,
+        timeout: definition.timeouts.job,
+        problems: state.problems,
+    })
+}
+
+fn plan_block<'a>(
+    view: &'a JobView<'a>,
+    state: &mut State,
+    block: &'a Block,
+    first: usize,
+) -> Planned<Vec<Action>> {
+    let section = match &block.kind {
+        BlockKind::Deploy(_) => Section::Deploy,
+        BlockKind::Boot(_) => Section::Boot,
+        BlockKind::Test(_) => Section::Test,
+        BlockKind::Command { .. } => Section::Command,
+    };
+    let mut builder = Builder::of_block(view, state, block, section, first);
+    match &block.kind {
+        BlockKind::Deploy(deploy) => deploy::plan(&mut builder, deploy)?,
+        BlockKind::Boot(boot) => boot::plan(&mut builder, boot)?,
+        BlockKind::Test(test) => test::plan(&mut builder, test)?,
+        BlockKind::Command { name } => command::plan(&mut builder, name),
+    }
+    Ok(builder.finish())
+}

@@ -5,8 +5,8 @@ use crate::{
     filters, python,
 };
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error as EngineError, Output, State, UndefinedBehavior};
 use minijinja::value::{Value, ValueKind};
+use minijinja::{AutoEscape, Environment, Error as EngineError, Output, State, UndefinedBehavior};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Instructions one device may run. The largest device types of LAVA 2026.07 need below 10,000.

@@ -76,7 +76,7 @@ impl Error {
     }
 
     /// Fills in the place of `engine`'s error unless this one has its own.
-    fn placed_by(mut self, engine: &minijinja::Error) -> Self {
+    pub(crate) fn placed_by(mut self, engine: &minijinja::Error) -> Self {
         if self.template.is_none() {
             self.template = engine.name().map(str::to_owned);
             self.line = engine.line().and_then(|line| u32::try_from(line).ok());

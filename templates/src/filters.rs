@@ -1,4 +1,8 @@
 //! LAVA's filters, and those of Jinja2's whose counterparts in the engine differ.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine hands filters their optional arguments by value"
+)]
 
 use crate::{engine::python_text, error::Error, error::ErrorKind};
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
@@ -75,7 +79,11 @@ fn write_yaml(out: &mut String, value: &Value, depth: usize) -> Result<(), Engin
             write_yaml_string(out, if value.is_true() { "true" } else { "false" });
         }
         ValueKind::Number => {
-            out.push_str(if value.is_integer() { "!!int " } else { "!!float " });
+            out.push_str(if value.is_integer() {
+                "!!int "
+            } else {
+                "!!float "
+            });
             write_yaml_string(out, &python_text(value)?);
         }
         kind => {
@@ -272,6 +280,7 @@ fn int(
         None => kwargs.get::<Option<u32>>("base")?.unwrap_or(10),
     };
     kwargs.assert_all_used()?;
+    refuse_undefined(value)?;
     if let Some(text) = value.as_str() {
         return Ok(parse_int(text, base)
             .or_else(|| parse_float(text).map(truncate))
@@ -285,6 +294,14 @@ fn int(
         }
         _ => default,
     })
+}
+
+/// Jinja2 has no number for what nobody set, whatever the default.
+fn refuse_undefined(value: &Value) -> Result<(), EngineError> {
+    if value.is_undefined() {
+        return Err(EngineErrorKind::UndefinedError.into());
+    }
+    Ok(())
 }
 
 /// Python's `int(text, base)` for the bases templates use.
@@ -327,6 +344,7 @@ fn float(value: &Value, default: Option<Value>, kwargs: Kwargs) -> Result<Value,
             .unwrap_or_else(|| Value::from(0.0)),
     };
     kwargs.assert_all_used()?;
+    refuse_undefined(value)?;
     if let Some(text) = value.as_str() {
         return Ok(parse_float(text).map_or(default, Value::from));
     }

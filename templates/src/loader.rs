@@ -130,7 +130,10 @@ impl SearchPath {
 
     /// The error for a template that nobody has.
     pub(crate) fn not_found(&self, name: &str) -> Error {
-        let error = Error::new(ErrorKind::NotFound, format!("there is no template {name:?}"));
+        let error = Error::new(
+            ErrorKind::NotFound,
+            format!("there is no template {name:?}"),
+        );
         let nearest = self
             .names()
             .into_iter()

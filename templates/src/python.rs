@@ -185,9 +185,9 @@ fn write_float(out: &mut String, number: f64) {
 mod tests {
     use super::*;
 
-    fn repr(value: Value) -> String {
+    fn repr(value: &Value) -> String {
         let mut printed = Printed::default();
-        write_repr(&mut printed, &value, 0).unwrap();
+        write_repr(&mut printed, value, 0).unwrap();
         printed.text
     }
 
@@ -206,7 +206,7 @@ mod tests {
             (f64::INFINITY, "inf"),
             (f64::NAN, "nan"),
         ] {
-            assert_eq!(repr(Value::from(number)), expected);
+            assert_eq!(repr(&Value::from(number)), expected);
         }
     }
 
@@ -221,7 +221,7 @@ mod tests {
             ("\x1b\u{a0}\u{200b}é", "'\\x1b\\xa0\\u200bé'"),
             ("\u{f0000}", "'\\U000f0000'"),
         ] {
-            assert_eq!(repr(Value::from(text)), expected);
+            assert_eq!(repr(&Value::from(text)), expected);
         }
     }
 
@@ -233,7 +233,7 @@ mod tests {
             Value::UNDEFINED,
             Value::from_pairs([("k", Value::from(vec![1, 2]))]),
         ]);
-        assert_eq!(repr(value), "[True, None, Undefined, {'k': [1, 2]}]");
+        assert_eq!(repr(&value), "[True, None, Undefined, {'k': [1, 2]}]");
     }
 
     #[test]

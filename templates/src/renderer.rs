@@ -27,7 +27,9 @@ const SETTINGS: &str = "device_settings";
 /// templates.
 ///
 /// Known differences from Jinja2, none of which a device type of LAVA 2026.07 can tell:
-/// `~` prints a boolean, `None` or a container as the engine does (`true`), not as Python does;
+/// `%` does not format strings (use the filter `format`); `~` prints what nobody set in a list as
+/// `undefined`; an include outside of blocks in a template that extends another prints nothing;
+/// a loop may read what is set only after it (in Jinja2 it finds that unset, whatever it was);
 /// lists and maps have no methods that change them; an unassigned code point in a list counts as
 /// printable; `loop` is visible in blocks inside a loop; macros and imports of a block are
 /// visible in blocks nested in it.
@@ -133,10 +135,17 @@ impl Renderer {
 
         let search = self.search.clone();
         let journal = Arc::clone(&loaded);
+        let missing = Arc::new(Mutex::new(None));
+        let last_missing = Arc::clone(&missing);
         environment.set_loader(move |wanted| {
-            let (text, origin) = match &given {
-                Some((name, text)) if name == wanted => (text.clone(), Origin::Given),
-                _ => search.load(wanted)?.ok_or_else(|| search.not_found(wanted))?,
+            let found = match &given {
+                Some((name, text)) if name == wanted => Some((text.clone(), Origin::Given)),
+                _ => search.load(wanted)?,
+            };
+            let Some((text, origin)) = found else {
+                let mut missing = last_missing.lock().unwrap_or_else(PoisonError::into_inner);
+                *missing = Some(wanted.to_owned());
+                return Ok(None);
             };
             let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
             journal.push(LoadedTemplate {
@@ -147,12 +156,10 @@ impl Renderer {
         });
 
         let mut out = BoundedText::default();
-        let result = environment
-            .get_template(&name)
-            .and_then(|template| {
-                let variables = variables(device, context, scheduled);
-                template.render_captured_to(variables, &mut out).map(drop)
-            });
+        let result = environment.get_template(&name).and_then(|template| {
+            let variables = variables(device, context, scheduled);
+            template.render_captured_to(variables, &mut out).map(drop)
+        });
         match result {
             Err(_) if out.is_full => {
                 return Err(Error::new(
@@ -160,7 +167,15 @@ impl Renderer {
                     format!("the device is larger than {MAX_OUTPUT} bytes"),
                 ));
             }
-            Err(error) => return Err(Error::from_engine(&error)),
+            Err(error) => {
+                let missing = missing.lock().unwrap_or_else(PoisonError::into_inner);
+                return Err(match &*missing {
+                    Some(wanted) if error.kind() == minijinja::ErrorKind::TemplateNotFound => {
+                        self.search.not_found(wanted).placed_by(&error)
+                    }
+                    _ => Error::from_engine(&error),
+                });
+            }
             Ok(()) => {}
         }
         let text = String::from_utf8(out.bytes)

@@ -1,7 +1,11 @@
 //! One block of a job's `actions`.
 
 use super::{Boot, Deploy, Test};
-use crate::{Namespace, Problem, document::Cursor, timeout::BlockTimeouts};
+use crate::{
+    Namespace, Problem,
+    document::Cursor,
+    timeout::{self, BlockTimeouts},
+};
 use std::time::Duration;
 use yaml::{Node, Value};
 
@@ -47,6 +51,8 @@ pub struct Common {
     pub failure_retry: Option<u32>,
     /// `failure_retry_interval`: the pause between two tries.
     pub retry_interval: Duration,
+    /// `connection_timeout`: the time one wait for a prompt is allowed.
+    pub connection_timeout: Option<Duration>,
     /// `repeat`: how often to run, whatever the outcome.
     pub repeat: Option<u32>,
 }
@@ -126,6 +132,9 @@ impl Common {
             namespace: namespace("namespace", problems),
             connection_namespace: namespace("connection-namespace", problems),
             timeouts: BlockTimeouts::read(block, problems),
+            connection_timeout: block
+                .set("connection_timeout")
+                .and_then(|limit| timeout::read(&limit, problems)),
             failure_retry: attempts("failure_retry", problems),
             repeat: attempts("repeat", problems),
             retry_interval: retry_interval(block, problems),

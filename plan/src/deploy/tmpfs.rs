@@ -1,0 +1,88 @@
+//! `to: tmpfs`: images for an emulator or a small board.
+
+use super::{device_env_if_needed, require_method};
+use crate::{
+    Step,
+    builder::{Builder, Planned, Spec},
+    download, overlay_tree,
+};
+use job::definition::{Injection, OverlayEntry, TmpfsDeploy, UrlBlock};
+
+/// Size of the guest image with the overlay when the device does not say.
+const GUEST_MIB: u32 = 512;
+
+pub(super) fn plan(builder: &mut Builder<'_, '_>, deploy: &TmpfsDeploy) -> Planned {
+    require_method(builder, "image", "tmpfs")?;
+    let block = builder.cursor();
+    let Some(images) = block.get("images") else {
+        return Err(block
+            .missing("images")
+            .with_hint("these are the files to fetch"));
+    };
+    let namespace = builder.namespace().clone();
+    let deployed = builder.state().deployed_mut(&namespace);
+    deployed.images.clear();
+    deployed.guest = false;
+    if let Some(uefi) = &deploy.uefi {
+        let argument = uefi
+            .image_arg
+            .clone()
+            .unwrap_or_else(|| "-bios {uefi}".to_owned());
+        deployed.images.push(("uefi".to_owned(), argument));
+    }
+    for (label, file) in &deploy.images {
+        let argument = file.image_arg.clone().unwrap_or_default();
+        deployed.images.push((label.clone(), argument));
+    }
+    builder.nest(Spec::group("deployimages"), |builder| {
+        overlay_tree::add_if_needed(builder)?;
+        device_env_if_needed(builder);
+        if let Some(uefi) = &deploy.uefi {
+            download::add(builder, "uefi", uefi, &block, true)?;
+        }
+        for (label, file) in &deploy.images {
+            let at = images.get(label).unwrap_or_else(|| images.clone());
+            download::add(builder, label, file, &at, true)?;
+        }
+        if builder.needs_overlay() && !deploy.monitor {
+            guest(builder, deploy)?;
+        }
+        Ok(())
+    })
+}
+
+/// `apply-overlay-guest`, for devices that can attach a further image.
+fn guest(builder: &mut Builder<'_, '_>, deploy: &TmpfsDeploy) -> Planned {
+    let guest = builder
+        .device()
+        .deploy_method("image")
+        .and_then(|image| image.get("parameters")?.set("guest"));
+    let Some(guest) = guest else {
+        return Ok(());
+    };
+    let size_mib = crate::builder::read(|problems| guest.set("size")?.count(problems))?;
+    let already_applied = deploy
+        .images
+        .iter()
+        .any(|(_, image)| carries_overlay(image));
+    let namespace = builder.namespace().clone();
+    builder.state().deployed_mut(&namespace).guest = !already_applied;
+    builder.add(Spec::new(
+        "apply-overlay-guest",
+        Step::ApplyOverlayGuest {
+            size_mib: size_mib.unwrap_or(GUEST_MIB),
+            already_applied,
+        },
+    ));
+    Ok(())
+}
+
+fn carries_overlay(image: &UrlBlock) -> bool {
+    let overlays = |injection: &Injection| {
+        injection
+            .overlays
+            .iter()
+            .any(|(_, entry)| *entry == OverlayEntry::Lava)
+    };
+    image.injection.as_ref().is_some_and(overlays)
+}

@@ -1,0 +1,87 @@
+//! Power, reset and the way to the console.
+
+use crate::{
+    Step,
+    builder::{Builder, Planned, Spec},
+    step::{ConnectDevice, DeviceCommands},
+};
+use job::FaultClass;
+
+/// What is typed to reboot when neither job nor device says.
+const REBOOT_COMMANDS: [&str; 3] = ["reboot", "reboot -n", "reboot -nf"];
+
+/// `connect-device`: the primary console.
+pub(crate) fn connect(builder: &mut Builder<'_, '_>) {
+    connect_as(builder, "connect-device");
+}
+
+/// The primary console, under one of the names LAVA has for that.
+pub(crate) fn connect_as(builder: &mut Builder<'_, '_>, name: &'static str) {
+    let Some(connection) = builder.device().commands.primary_connection() else {
+        let problem = builder
+            .cursor()
+            .problem("the device has no console to connect to")
+            .with_hint("set `commands.connect`, or tag one of `commands.connections` as primary");
+        builder.report(problem);
+        builder.add(Spec::unsupported(name, "a device without a console"));
+        return;
+    };
+    let step = Step::ConnectDevice(ConnectDevice {
+        name: Some(connection.name).filter(|name| !name.is_empty()),
+        command: connection.connect,
+        tags: connection.tags,
+    });
+    builder.add(Spec::new(name, step).on_timeout(FaultClass::Infrastructure));
+}
+
+/// `reset-device`: by power where the device can, else by typing.
+pub(crate) fn reset(builder: &mut Builder<'_, '_>) -> Planned {
+    let spec = Spec::group("reset-device").on_timeout(FaultClass::Infrastructure);
+    builder.nest(spec, |builder| {
+        if builder.device().commands.get("hard_reset").is_some() {
+            commands(builder, "pdu-reboot", "hard_reset");
+        } else {
+            send_reboot_commands(builder)?;
+        }
+        Ok(())
+    })
+}
+
+/// An action that runs commands of the device; a device without them has nothing to run.
+pub(crate) fn commands(builder: &mut Builder<'_, '_>, name: &'static str, key: &str) {
+    let commands = builder
+        .device()
+        .commands
+        .get(key)
+        .unwrap_or_default()
+        .to_vec();
+    let step = Step::DeviceCommands(DeviceCommands {
+        key: key.to_owned(),
+        commands,
+    });
+    builder.add(Spec::new(name, step).on_timeout(FaultClass::Infrastructure));
+}
+
+fn send_reboot_commands(builder: &mut Builder<'_, '_>) -> Planned {
+    let block = builder.cursor();
+    let of_job = crate::builder::read(|problems| block.texts_at("soft_reboot", problems))?;
+    let device = builder.device().commands.get("soft_reboot");
+    let commands = match (of_job.is_empty(), device) {
+        (false, _) => of_job,
+        (true, Some(commands)) => commands.to_vec(),
+        (true, None) => REBOOT_COMMANDS.map(str::to_owned).to_vec(),
+    };
+    let shutdown_message = block
+        .get("parameters")
+        .and_then(|parameters| parameters.set("shutdown-message")?.as_text())
+        .or_else(|| builder.view().text("", "shutdown-message"))
+        .unwrap_or_default();
+    builder.add(Spec::new(
+        "send-reboot-commands",
+        Step::SendRebootCommands {
+            commands,
+            shutdown_message,
+        },
+    ));
+    Ok(())
+}
