@@ -2,6 +2,8 @@
 
 use num_bigint::BigInt;
 
+use crate::map::Map;
+
 /// A place in the text. Lines and columns count from 0, columns in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mark {
@@ -65,14 +67,6 @@ pub struct Node {
     pub span: Span,
 }
 
-/// An ordered mapping with unique keys.
-///
-/// As in a Python `dict`, a repeated key keeps its first place and gets the last value.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Map {
-    entries: Vec<(Node, Node)>,
-}
-
 impl Default for Value {
     fn default() -> Self {
         Self::Null
@@ -91,6 +85,15 @@ impl From<Value> for Node {
         Self {
             value,
             span: Span::default(),
+        }
+    }
+}
+
+impl From<BigInt> for Int {
+    fn from(number: BigInt) -> Self {
+        match i64::try_from(&number) {
+            Ok(number) => Self::Small(number),
+            Err(_) => Self::Big(number),
         }
     }
 }
@@ -152,6 +155,11 @@ impl Value {
             Self::Mapping(_) => "a map",
             Self::Set(_) => "a set",
         }
+    }
+
+    /// Whether it may be a key of a mapping, as Python decides it: collections may not.
+    pub fn is_hashable(&self) -> bool {
+        !matches!(self, Self::Sequence(_) | Self::Mapping(_) | Self::Set(_))
     }
 }
 
@@ -233,55 +241,6 @@ impl Node {
             Value::Sequence(items) | Value::Set(items) => !items.is_empty(),
             Value::Mapping(map) => !map.is_empty(),
         }
-    }
-}
-
-impl Map {
-    /// An empty mapping.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The value of a string key.
-    pub fn get(&self, key: &str) -> Option<&Node> {
-        self.get_entry(key).map(|(_, value)| value)
-    }
-
-    /// Key and value of a string key, for those who need the key's span.
-    pub fn get_entry(&self, key: &str) -> Option<(&Node, &Node)> {
-        self.entries
-            .iter()
-            .find(|(name, _)| name.as_str() == Some(key))
-            .map(|(name, value)| (name, value))
-    }
-
-    /// Whether a string key is there, whatever its value.
-    pub fn contains(&self, key: &str) -> bool {
-        self.get(key).is_some()
-    }
-
-    /// Sets a key: a new one goes last, a known one keeps its place.
-    pub fn insert(&mut self, key: impl Into<Node>, value: impl Into<Node>) {
-        let (key, value) = (key.into(), value.into());
-        match self.entries.iter_mut().find(|(known, _)| *known == key) {
-            Some(entry) => entry.1 = value,
-            None => self.entries.push((key, value)),
-        }
-    }
-
-    /// Key and value pairs in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Node, &Node)> {
-        self.entries.iter().map(|(key, value)| (key, value))
-    }
-
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 }
 
