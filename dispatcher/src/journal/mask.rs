@@ -105,7 +105,12 @@ impl Masker {
         let mut spans: Vec<Range<usize>> = Vec::new();
         for finder in &self.finders {
             let length = finder.needle().len();
-            spans.extend(finder.find_iter(bytes).map(|at| at..at + length));
+            let mut from = 0;
+            // One may begin within another: what is left of it must not be readable either.
+            while let Some(at) = finder.find(&bytes[from..]) {
+                spans.push(from + at..from + at + length);
+                from += at + 1;
+            }
         }
         spans.sort_unstable_by_key(|span| (span.start, span.end));
         spans.dedup_by(|next, kept| {

@@ -6,16 +6,23 @@
 
 mod append;
 mod error;
+mod job_journal;
 mod lava_log;
 mod mask;
 mod reader;
 mod record;
+mod results;
 mod stamp;
 mod text;
+mod views;
 mod writer;
+mod yaml_text;
 
 pub use error::JournalError;
+pub use job_journal::Journal;
 pub use lava_log::{LIMIT, LavaLog, Line, LineRange};
 pub use mask::{MASKED, Masker, StreamMasker};
 pub use reader::Reader;
+pub use results::{Action, Failure, PowerOperation, Results, State, Suite, Summary, Totals};
+pub use views::{LOG_FILE, Observer, Rebuilt, Views, console_name, rebuild};
 pub use writer::{JOURNAL_FILE, Recovery, Writer, is_running, unix_micros};

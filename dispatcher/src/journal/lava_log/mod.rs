@@ -17,6 +17,7 @@ use super::{
 };
 use console::Console;
 use job::{CaseResult, Fault, FaultClass, Level, Namespace};
+use serde::{Deserialize, Serialize};
 use sink::Sink;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,7 +33,7 @@ pub const LIMIT: usize = 100_000;
 const MARKERS: usize = 4096;
 
 /// A line of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// Its number, counted from 0.
     pub number: u64,
@@ -41,7 +42,7 @@ pub struct Line {
 }
 
 /// The lines of a test case: LAVA's `starttc` and `endtc`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineRange {
     /// The line that reports the start.
     pub start: Line,
