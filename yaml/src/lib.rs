@@ -17,6 +17,7 @@
 
 mod compose;
 mod construct;
+mod dump;
 mod error;
 mod limits;
 mod map;
@@ -26,6 +27,7 @@ mod resolver;
 mod scanner;
 mod value;
 
+pub use dump::{DumpOptions, dump};
 pub use error::{Error, ErrorKind};
 pub use limits::Limits;
 pub use map::Map;

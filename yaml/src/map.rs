@@ -217,7 +217,7 @@ impl<'a> Key<'a> {
 }
 
 /// The integer that an integral, finite float is.
-fn exact(number: f64) -> BigInt {
+pub(crate) fn exact(number: f64) -> BigInt {
     const MANTISSA_BITS: u32 = f64::MANTISSA_DIGITS - 1;
     // Every float up to here fits.
     if number.abs() < 9.0e18 {

@@ -1,0 +1,49 @@
+//! The text of scalars that are no strings.
+
+/// The text that PyYAML's representer makes of a float: Python's `repr`, with `.0` in front of
+/// the exponent of a round number, as without it YAML 1.1 would read a string.
+pub(super) fn float(number: f64) -> String {
+    if number.is_nan() {
+        return ".nan".to_owned();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { ".inf" } else { "-.inf" }.to_owned();
+    }
+    // Rust and Python both print the shortest digits that read back as the same float; Python
+    // uses an exponent when it is below -4 or above 15, and writes it with two digits at least.
+    let scientific = format!("{number:e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..16).contains(&exponent) => {
+            let point = if digits.contains('.') { "" } else { ".0" };
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}{point}e{sign}{:02}", exponent.abs())
+        }
+        _ => format!("{number:?}"),
+    }
+}
+
+/// Base64 in lines of 76 characters, each with a line break, as `base64.encodebytes` makes it.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const LINE: usize = 57;
+    let mut text = String::with_capacity(bytes.len() / 3 * 4 + bytes.len() / LINE + 8);
+    for line in bytes.chunks(LINE) {
+        for group in line.chunks(3) {
+            let octets = [0, 1, 2].map(|place| group.get(place).copied().unwrap_or(0));
+            let bits = u32::from_be_bytes([0, octets[0], octets[1], octets[2]]);
+            for place in 0..4 {
+                if place <= group.len() {
+                    let sextet = (bits >> (18 - 6 * place)) & 0x3F;
+                    text.push(char::from(ALPHABET[sextet as usize]));
+                } else {
+                    text.push('=');
+                }
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
