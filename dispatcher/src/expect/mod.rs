@@ -5,3 +5,8 @@
 //! whatever the board prints. Nothing here opens a device, reads a clock or waits.
 
 pub mod lines;
+pub mod matcher;
+pub mod pattern;
+
+pub use matcher::{Found, Matcher, Watch};
+pub use pattern::{Pattern, PatternError, PatternSet};

@@ -1,0 +1,556 @@
+//! Python's `re` syntax to the syntax of the two engines.
+//!
+//! Every construct is parsed and written anew, so nothing that the engines read differently gets
+//! through by accident: an unmatched `{`, `[` inside a class, `\Z`, `$`, comments and verbose mode.
+//! The text is walked once (twice when it needs the backtracking engine); nesting is kept on a
+//! stack of its own, so depth costs no stack frames.
+
+use super::{Flavour, class::Class};
+use std::fmt::Write as _;
+
+/// How deep groups may nest; Python itself gives up at a comparable depth.
+const MAX_DEPTH: usize = 200;
+
+/// The largest bound of a repeat.
+const MAX_REPEAT: u32 = 65_535;
+
+/// A pattern in the engines' syntax.
+#[derive(Debug)]
+pub(super) struct Translated {
+    /// For `regex-automata`, or for `fancy-regex` when `backtracks` is set.
+    pub(super) regex: String,
+    /// Whether it needs look-around, back references, conditions, or atomic groups.
+    pub(super) backtracks: bool,
+}
+
+/// Why a pattern is refused, in Python's words, and the character where it went wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) reason: String,
+    pub(super) position: usize,
+}
+
+/// Translates a pattern.
+pub(super) fn translate(pattern: &str, flavour: Flavour) -> Result<Translated, Refusal> {
+    let characters: Vec<char> = pattern.chars().collect();
+    let ordinary = Translator::new(&characters, flavour, false).run()?;
+    if ordinary.backtracks {
+        return Translator::new(&characters, flavour, true).run();
+    }
+    Ok(ordinary)
+}
+
+#[derive(Clone, Copy)]
+struct Flags {
+    multi_line: bool,
+    dot_matches_newline: bool,
+    verbose: bool,
+}
+
+pub(super) struct Translator<'a> {
+    pub(super) characters: &'a [char],
+    pub(super) at: usize,
+    /// Whether the output is for the backtracking engine.
+    pub(super) for_backtracking: bool,
+    output: String,
+    flavour: Flavour,
+    flags: Flags,
+    ignore_case: bool,
+    /// The flags to go back to at the end of each open group.
+    open_groups: Vec<(Flags, usize)>,
+    backtracks: bool,
+    names: Vec<String>,
+    groups: usize,
+    /// Whether a repeat may follow what was written last.
+    repeatable: Repeatable,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeatable {
+    Nothing,
+    Atom,
+    Repeat,
+}
+
+impl<'a> Translator<'a> {
+    fn new(characters: &'a [char], flavour: Flavour, for_backtracking: bool) -> Self {
+        Self {
+            characters,
+            at: 0,
+            for_backtracking,
+            output: String::new(),
+            flavour,
+            flags: Flags {
+                multi_line: flavour == Flavour::Line,
+                dot_matches_newline: flavour == Flavour::Stream,
+                verbose: false,
+            },
+            ignore_case: false,
+            open_groups: Vec::new(),
+            backtracks: false,
+            names: Vec::new(),
+            groups: 0,
+            repeatable: Repeatable::Nothing,
+        }
+    }
+
+    fn run(mut self) -> Result<Translated, Refusal> {
+        self.global_flags()?;
+        while let Some(character) = self.next() {
+            self.one(character)?;
+        }
+        if let Some((_, position)) = self.open_groups.last() {
+            return Err(refusal("missing ), unterminated subpattern", *position));
+        }
+        let regex = if self.ignore_case {
+            format!("(?i:{})", self.output)
+        } else {
+            self.output
+        };
+        Ok(Translated {
+            regex,
+            backtracks: self.backtracks,
+        })
+    }
+
+    fn one(&mut self, character: char) -> Result<(), Refusal> {
+        if self.flags.verbose && (character.is_ascii_whitespace() || character == '#') {
+            if character == '#' {
+                while self.next().is_some_and(|character| character != '\n') {}
+            }
+            return Ok(());
+        }
+        match character {
+            '\\' => self.escape(),
+            '.' if self.flags.dot_matches_newline => self.atom("(?s:.)"),
+            '.' => self.atom(r"[^\n]"),
+            '^' if self.flags.multi_line && self.for_backtracking => self.anchor(r"(?:\A|(?<=\n))"),
+            '^' if self.flags.multi_line => self.anchor("(?mR:^)"),
+            '^' => self.anchor(r"\A"),
+            '$' if self.flags.multi_line && self.for_backtracking => self.anchor(r"(?=\r?\n|\z)"),
+            '$' if self.flags.multi_line => self.anchor("(?mR:$)"),
+            '$' if self.for_backtracking => self.anchor(r"(?=\n?\z)"),
+            '$' => self.anchor(r"(?:\n?\z)"),
+            '|' => self.anchor("|"),
+            '[' => self.class(),
+            '(' => self.open_group(),
+            ')' => self.close_group(),
+            '*' | '+' | '?' => self.repeat(&character.to_string()),
+            '{' => self.brace(),
+            other => self.literal(other),
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Refusal> {
+        let start = self.at - 1;
+        let Some(character) = self.next() else {
+            return Err(refusal("bad escape (end of pattern)", start));
+        };
+        match character {
+            'A' => self.anchor(r"\A"),
+            'Z' => self.anchor(r"\z"),
+            'b' => self.anchor(r"\b"),
+            'B' => self.anchor(r"\B"),
+            'd' | 'D' | 's' | 'S' | 'w' | 'W' => self.atom(&format!("\\{character}")),
+            '1'..='9' if !self.is_octal(start) => self.back_reference(character, start),
+            _ => {
+                let literal = self.literal_escape(character, start)?;
+                self.literal(literal)
+            }
+        }
+    }
+
+    /// Whether three octal digits follow the backslash at `start`: a character, not a group.
+    fn is_octal(&self, start: usize) -> bool {
+        let digit = |offset: usize, last: char| {
+            self.characters
+                .get(start + offset)
+                .is_some_and(|digit| ('0'..=last).contains(digit))
+        };
+        digit(1, '3') && digit(2, '7') && digit(3, '7')
+    }
+
+    fn back_reference(&mut self, first: char, start: usize) -> Result<(), Refusal> {
+        let mut number = first.to_digit(10).unwrap_or(0) as usize;
+        if let Some(digit) = self.peek().and_then(|character| character.to_digit(10)) {
+            number = number * 10 + digit as usize;
+            self.at += 1;
+        }
+        if number > self.groups {
+            return Err(refusal(
+                format!("invalid group reference {number}"),
+                start + 1,
+            ));
+        }
+        self.backtracks = true;
+        self.atom(&format!("(?:\\{number})"))
+    }
+
+    /// The character that an escape stands for, in or outside a class.
+    pub(super) fn literal_escape(
+        &mut self,
+        character: char,
+        start: usize,
+    ) -> Result<char, Refusal> {
+        Ok(match character {
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'f' => '\x0c',
+            'v' => '\x0b',
+            'a' => '\x07',
+            'x' => self.hexadecimal(2, start)?,
+            'u' => self.hexadecimal(4, start)?,
+            'U' => self.hexadecimal(8, start)?,
+            '0'..='7' => self.octal(character),
+            other if other.is_ascii_alphanumeric() => {
+                return Err(refusal(format!("bad escape \\{other}"), start));
+            }
+            other => other,
+        })
+    }
+
+    fn hexadecimal(&mut self, digits: usize, start: usize) -> Result<char, Refusal> {
+        let mut value = 0_u32;
+        for _ in 0..digits {
+            let Some(digit) = self.peek().and_then(|character| character.to_digit(16)) else {
+                return Err(refusal("incomplete escape", start));
+            };
+            value = value.wrapping_shl(4) | digit;
+            self.at += 1;
+        }
+        char::from_u32(value).ok_or_else(|| refusal("bad escape, no such character", start))
+    }
+
+    fn octal(&mut self, first: char) -> char {
+        let mut value = first.to_digit(8).unwrap_or(0);
+        for _ in 0..2 {
+            let Some(digit) = self.peek().and_then(|character| character.to_digit(8)) else {
+                break;
+            };
+            value = value * 8 + digit;
+            self.at += 1;
+        }
+        char::from_u32(value & 0o377).unwrap_or('\0')
+    }
+
+    fn class(&mut self) -> Result<(), Refusal> {
+        let class = Class::parse(self)?;
+        let text = class
+            .write(self.for_backtracking)
+            .map_err(|reason| Refusal {
+                reason: reason.to_owned(),
+                position: self.at,
+            })?;
+        self.atom(&text)
+    }
+
+    fn open_group(&mut self) -> Result<(), Refusal> {
+        let start = self.at - 1;
+        if self.open_groups.len() >= MAX_DEPTH {
+            return Err(refusal("groups nest too deeply", start));
+        }
+        if self.peek() != Some('?') {
+            return self.push_group("(", start, true);
+        }
+        self.at += 1;
+        let Some(kind) = self.next() else {
+            return Err(refusal("unexpected end of pattern", start));
+        };
+        match kind {
+            ':' => self.push_group("(?:", start, false),
+            '#' => loop {
+                match self.next() {
+                    Some(')') => return Ok(()),
+                    Some(_) => {}
+                    None => return Err(refusal("missing ), unterminated comment", start)),
+                }
+            },
+            '=' | '!' | '>' => {
+                self.backtracks = true;
+                self.push_group(&format!("(?{kind}"), start, false)
+            }
+            '<' => match self.next() {
+                Some(side @ ('=' | '!')) => {
+                    self.backtracks = true;
+                    self.push_group(&format!("(?<{side}"), start, false)
+                }
+                _ => Err(refusal("unknown extension ?<", start)),
+            },
+            'P' => self.named(start),
+            '(' => self.condition(start),
+            other => self.local_flags(other, start),
+        }
+    }
+
+    fn named(&mut self, start: usize) -> Result<(), Refusal> {
+        match self.next() {
+            Some('<') => {
+                let name = self.name('>', start)?;
+                if self.names.contains(&name) {
+                    return Err(refusal(
+                        format!("redefinition of group name '{name}'"),
+                        start,
+                    ));
+                }
+                self.push_group(&format!("(?P<{name}>"), start, true)?;
+                self.names.push(name);
+                Ok(())
+            }
+            Some('=') => {
+                let name = self.name(')', start)?;
+                if !self.names.contains(&name) {
+                    return Err(refusal(format!("unknown group name '{name}'"), start));
+                }
+                self.backtracks = true;
+                self.atom(&format!("(?P={name})"))
+            }
+            _ => Err(refusal("unknown extension ?P", start)),
+        }
+    }
+
+    fn condition(&mut self, start: usize) -> Result<(), Refusal> {
+        let group = self.name(')', start)?;
+        let known = match group.parse::<usize>() {
+            Ok(number) => (1..=self.groups).contains(&number),
+            Err(_) => self.names.contains(&group),
+        };
+        if !known {
+            return Err(refusal(format!("unknown group '{group}'"), start));
+        }
+        self.backtracks = true;
+        let test = match group.parse::<usize>() {
+            Ok(number) => format!("(?({number})"),
+            Err(_) => format!("(?(<{group}>)"),
+        };
+        self.push_group(&test, start, false)
+    }
+
+    fn name(&mut self, end: char, start: usize) -> Result<String, Refusal> {
+        let mut name = String::new();
+        loop {
+            match self.next() {
+                Some(character) if character == end => break,
+                Some(character) if character == '_' || character.is_ascii_alphanumeric() => {
+                    name.push(character);
+                }
+                Some(_) => return Err(refusal("bad character in group name", start)),
+                None => return Err(refusal("missing group name", start)),
+            }
+        }
+        let is_condition = end == ')' && name.bytes().all(|byte| byte.is_ascii_digit());
+        if name.is_empty()
+            || (!is_condition && name.starts_with(|first: char| first.is_ascii_digit()))
+        {
+            return Err(refusal("bad character in group name", start));
+        }
+        Ok(name)
+    }
+
+    /// `(?aiLmsux)` at the start of the pattern.
+    fn global_flags(&mut self) -> Result<(), Refusal> {
+        while self.characters[self.at..].starts_with(&['(', '?']) {
+            let letters = self.characters[self.at + 2..]
+                .iter()
+                .take_while(|letter| "aiLmsux".contains(**letter))
+                .count();
+            let end = self.at + 2 + letters;
+            if letters == 0 || self.characters.get(end) != Some(&')') {
+                return Ok(());
+            }
+            for position in self.at + 2..end {
+                match self.characters[position] {
+                    'i' => self.ignore_case = true,
+                    'L' => return Err(refusal("bad inline flags: cannot use 'L' flag", position)),
+                    letter => set_flag(&mut self.flags, letter, true),
+                }
+            }
+            self.at = end + 1;
+        }
+        Ok(())
+    }
+
+    /// `(?ims-x:…)`.
+    fn local_flags(&mut self, first: char, start: usize) -> Result<(), Refusal> {
+        let mut flags = self.flags;
+        let (mut on, mut ignore_case) = (true, "");
+        let mut letter = first;
+        loop {
+            match letter {
+                ':' => break,
+                '-' if on => on = false,
+                'i' => ignore_case = if on { "i" } else { "-i" },
+                'a' | 'u' if on => {}
+                'm' | 's' | 'x' => set_flag(&mut flags, letter, on),
+                ')' => {
+                    return Err(refusal(
+                        "global flags not at the start of the expression",
+                        start,
+                    ));
+                }
+                other => return Err(refusal(format!("unknown extension ?{other}"), start)),
+            }
+            letter = self
+                .next()
+                .ok_or_else(|| refusal("missing -, : or )", start))?;
+        }
+        self.push_group(&format!("(?{ignore_case}:"), start, false)?;
+        self.flags = flags;
+        Ok(())
+    }
+
+    fn push_group(&mut self, text: &str, start: usize, captures: bool) -> Result<(), Refusal> {
+        self.open_groups.push((self.flags, start));
+        self.groups += usize::from(captures);
+        self.output.push_str(text);
+        self.repeatable = Repeatable::Nothing;
+        Ok(())
+    }
+
+    fn close_group(&mut self) -> Result<(), Refusal> {
+        let Some((flags, _)) = self.open_groups.pop() else {
+            return Err(refusal("unbalanced parenthesis", self.at - 1));
+        };
+        self.flags = flags;
+        self.atom(")")
+    }
+
+    /// A `{` that starts no repeat is a literal.
+    fn brace(&mut self) -> Result<(), Refusal> {
+        let start = self.at;
+        let low = self.digits();
+        let high = if self.peek() == Some(',') {
+            self.at += 1;
+            self.digits()
+        } else {
+            low.clone()
+        };
+        let is_empty = self.at == start;
+        if is_empty || self.peek() != Some('}') {
+            self.at = start;
+            return self.literal('{');
+        }
+        self.at += 1;
+        let low = bound(&low, start)?.unwrap_or(0);
+        let text = match bound(&high, start)? {
+            Some(high) if high < low => {
+                return Err(refusal("min repeat greater than max repeat", start));
+            }
+            Some(high) => format!("{{{low},{high}}}"),
+            None => format!("{{{low},}}"),
+        };
+        self.repeat(&text)
+    }
+
+    fn digits(&mut self) -> String {
+        let mut digits = String::new();
+        while let Some(digit) = self.peek().filter(char::is_ascii_digit) {
+            digits.push(digit);
+            self.at += 1;
+        }
+        digits
+    }
+
+    fn repeat(&mut self, text: &str) -> Result<(), Refusal> {
+        match self.repeatable {
+            Repeatable::Nothing => return Err(refusal("nothing to repeat", self.at - 1)),
+            Repeatable::Repeat => return Err(refusal("multiple repeat", self.at - 1)),
+            Repeatable::Atom => {}
+        }
+        self.output.push_str(text);
+        match self.peek() {
+            Some('?') => {
+                self.output.push('?');
+                self.at += 1;
+            }
+            Some('+') => {
+                self.output.push('+');
+                self.backtracks = true;
+                self.at += 1;
+            }
+            _ => {}
+        }
+        self.repeatable = Repeatable::Repeat;
+        Ok(())
+    }
+
+    fn literal(&mut self, character: char) -> Result<(), Refusal> {
+        if character == '\r' && self.flavour == Flavour::Line {
+            // Lines are matched without the carriage return of their break.
+            return self.atom(r"(?:\r?)");
+        }
+        let text = literal_text(character);
+        self.atom(&text)
+    }
+
+    fn atom(&mut self, text: &str) -> Result<(), Refusal> {
+        self.output.push_str(text);
+        self.repeatable = Repeatable::Atom;
+        Ok(())
+    }
+
+    fn anchor(&mut self, text: &str) -> Result<(), Refusal> {
+        self.output.push_str(text);
+        self.repeatable = Repeatable::Nothing;
+        Ok(())
+    }
+
+    pub(super) fn next(&mut self) -> Option<char> {
+        let character = self.peek()?;
+        self.at += 1;
+        Some(character)
+    }
+
+    pub(super) fn peek(&self) -> Option<char> {
+        self.characters.get(self.at).copied()
+    }
+}
+
+fn set_flag(flags: &mut Flags, letter: char, on: bool) {
+    match letter {
+        'm' => flags.multi_line = on,
+        's' => flags.dot_matches_newline = on,
+        'x' => flags.verbose = on,
+        // `a` and `u`: classes are those of ASCII here.
+        _ => {}
+    }
+}
+
+fn bound(digits: &str, position: usize) -> Result<Option<u32>, Refusal> {
+    if digits.is_empty() {
+        return Ok(None);
+    }
+    match digits.parse::<u32>() {
+        Ok(number) if number <= MAX_REPEAT => Ok(Some(number)),
+        _ => Err(refusal("the repetition number is too large", position)),
+    }
+}
+
+/// One character for engines that match bytes: ASCII as it is, others as their UTF-8.
+pub(super) fn literal_text(character: char) -> String {
+    let mut buffer = [0; 4];
+    let bytes = character.encode_utf8(&mut buffer).as_bytes();
+    let mut text = String::new();
+    if bytes.len() > 1 {
+        text.push_str("(?:");
+    }
+    for byte in bytes {
+        if byte.is_ascii_alphanumeric() {
+            text.push(char::from(*byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\\x{byte:02X}");
+        }
+    }
+    if bytes.len() > 1 {
+        text.push(')');
+    }
+    text
+}
+
+pub(super) fn refusal(reason: impl Into<String>, position: usize) -> Refusal {
+    Refusal {
+        reason: reason.into(),
+        position,
+    }
+}
