@@ -9,7 +9,7 @@ use crate::{
 };
 use job::{
     Definition, Device, FaultClass, Level, Namespace, Problem,
-    definition::{Block, Test},
+    definition::{Block, BlockKind, Test},
     document::Cursor,
     timeout::{self, Layers, Parent},
 };
@@ -146,6 +146,23 @@ impl<'a, 's> Builder<'a, 's> {
     pub(crate) fn add(&mut self, spec: Spec) {
         let action = self.action(spec);
         self.children.push(action);
+    }
+
+    /// Appends an action that this version cannot run.
+    pub(crate) fn later(&mut self, name: &'static str) {
+        let what = self.what();
+        self.add(Spec::unsupported(name, what));
+    }
+
+    /// What the block asks for, as a user would say it: `deploy to: tftp`.
+    pub(crate) fn what(&self) -> String {
+        match self.block.map(|block| &block.kind) {
+            Some(BlockKind::Deploy(deploy)) => format!("deploy to: {}", deploy.to),
+            Some(BlockKind::Boot(boot)) => format!("boot method: {}", boot.method),
+            Some(BlockKind::Test(_)) => "this kind of test".to_owned(),
+            Some(BlockKind::Command { name }) => format!("command {name}"),
+            None => "the end of the job".to_owned(),
+        }
     }
 
     /// Appends an action with children.

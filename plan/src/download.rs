@@ -2,7 +2,7 @@
 
 use crate::{
     Step,
-    builder::{Builder, Planned, Spec},
+    builder::{Builder, Planned, Spec, read},
     step::{AppendOverlays, Checksums, Download, OverlaySource},
 };
 use job::{
@@ -63,6 +63,37 @@ pub(crate) fn add(
         ));
         Ok(())
     })
+}
+
+/// Fetches the file that a key of a block describes, where it is set.
+pub(crate) fn add_key(builder: &mut Builder<'_, '_>, block: &Cursor<'_>, key: &str) -> Planned {
+    match block.set(key) {
+        Some(at) => add_at(builder, key, &at, true),
+        None => Ok(()),
+    }
+}
+
+/// Fetches the file that a part of the job describes.
+pub(crate) fn add_at(
+    builder: &mut Builder<'_, '_>,
+    label: &str,
+    at: &Cursor<'_>,
+    own_directory: bool,
+) -> Planned {
+    let Some(file) = read(|problems| UrlBlock::read(at, problems))? else {
+        return Err(at.missing("url"));
+    };
+    add(builder, label, &file, at, own_directory)
+}
+
+/// The images of a block; refuses a block without.
+pub(crate) fn images<'a>(block: &Cursor<'a>) -> Planned<Vec<(String, Cursor<'a>)>> {
+    let Some(images) = block.set("images") else {
+        return Err(block
+            .missing("images")
+            .with_hint("these are the files to fetch"));
+    };
+    read(|problems| images.entries(problems))
 }
 
 /// Fetches what is to be put into an image.

@@ -8,6 +8,7 @@
 
 pub mod action;
 mod boot;
+mod bootloader;
 mod builder;
 mod command;
 mod deploy;
@@ -16,6 +17,7 @@ mod describe;
 mod download;
 mod environment;
 mod facts;
+mod fastboot;
 mod finalize;
 mod job_view;
 mod login;

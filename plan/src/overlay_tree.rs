@@ -27,6 +27,15 @@ pub(crate) fn add_if_needed(builder: &mut Builder<'_, '_>) -> Planned {
     Ok(())
 }
 
+/// The overlay of a deploy that has the action even where no test needs it.
+pub(crate) fn add_or_skip(builder: &mut Builder<'_, '_>) -> Planned {
+    if builder.needs_overlay() {
+        return add(builder, "lava-overlay", Form::Archive);
+    }
+    builder.add(Spec::new("lava-overlay", Step::Skip));
+    Ok(())
+}
+
 /// The overlay with all test definitions of the namespace.
 pub(crate) fn add(builder: &mut Builder<'_, '_>, name: &'static str, form: Form) -> Planned {
     let step = Step::LavaOverlay(Box::new(lava_overlay(builder)));

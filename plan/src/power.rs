@@ -34,11 +34,30 @@ pub(crate) fn connect_as(builder: &mut Builder<'_, '_>, name: &'static str) {
     builder.add(Spec::new(name, step).on_timeout(FaultClass::Infrastructure));
 }
 
+/// `disconnect-device`.
+pub(crate) fn disconnect(builder: &mut Builder<'_, '_>) {
+    builder.later("disconnect-device");
+}
+
+/// `reset-connection`: close the console and open it again.
+pub(crate) fn reset_connection(builder: &mut Builder<'_, '_>) -> Planned {
+    builder.nest(Spec::group("reset-connection"), |builder| {
+        disconnect(builder);
+        connect(builder);
+        Ok(())
+    })
+}
+
+/// Whether the device can be reset by power.
+pub(crate) fn has_hard_reset(builder: &Builder<'_, '_>) -> bool {
+    builder.device().commands.get("hard_reset").is_some()
+}
+
 /// `reset-device`: by power where the device can, else by typing.
 pub(crate) fn reset(builder: &mut Builder<'_, '_>) -> Planned {
     let spec = Spec::group("reset-device").on_timeout(FaultClass::Infrastructure);
     builder.nest(spec, |builder| {
-        if builder.device().commands.get("hard_reset").is_some() {
+        if has_hard_reset(builder) {
             commands(builder, "pdu-reboot", "hard_reset");
         } else {
             send_reboot_commands(builder)?;

@@ -3,7 +3,7 @@
 use super::{device_env_if_needed, require_method};
 use crate::{
     Step,
-    builder::{Builder, Planned, Spec},
+    builder::{Builder, Planned, Spec, read},
     download, overlay_tree,
 };
 use job::definition::{Injection, OverlayEntry, TmpfsDeploy, UrlBlock};
@@ -44,33 +44,37 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, deploy: &TmpfsDeploy) -> Plann
             let at = images.get(label).unwrap_or_else(|| images.clone());
             download::add(builder, label, file, &at, true)?;
         }
-        if builder.needs_overlay() && !deploy.monitor {
+        if builder.needs_overlay() {
             guest(builder, deploy)?;
         }
         Ok(())
     })
 }
 
-/// `apply-overlay-guest`, for devices that can attach a further image.
+/// `apply-overlay-guest`: an image with the overlay, unless an image already carries it.
 fn guest(builder: &mut Builder<'_, '_>, deploy: &TmpfsDeploy) -> Planned {
-    let guest = builder
-        .device()
-        .deploy_method("image")
-        .and_then(|image| image.get("parameters")?.set("guest"));
-    let Some(guest) = guest else {
-        return Ok(());
-    };
-    let size_mib = crate::builder::read(|problems| guest.set("size")?.count(problems))?;
     let already_applied = deploy
         .images
         .iter()
         .any(|(_, image)| carries_overlay(image));
     let namespace = builder.namespace().clone();
     builder.state().deployed_mut(&namespace).guest = !already_applied;
+    let guest = builder
+        .device()
+        .deploy_method("image")
+        .and_then(|image| image.get("parameters")?.set("guest"));
+    if guest.is_none() && !already_applied {
+        let problem = builder
+            .cursor()
+            .problem("the device cannot attach an image with the tests")
+            .with_hint("let an image carry them: `overlays: {lava: true}`");
+        builder.report(problem);
+    }
+    let size = read(|problems| guest?.set("size")?.count(problems))?;
     builder.add(Spec::new(
         "apply-overlay-guest",
         Step::ApplyOverlayGuest {
-            size_mib: size_mib.unwrap_or(GUEST_MIB),
+            size_mib: size.unwrap_or(GUEST_MIB),
             already_applied,
         },
     ));
