@@ -64,3 +64,88 @@ fn every_type_renders_without_a_device_file() {
         assert!(rendered.text.contains("\nactions:\n"), "{name}");
     }
 }
+
+fn load(text: &str) -> yaml::Node {
+    yaml::load(text, &yaml::Limits::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Recorded test data; `None`, loudly, where it is not there.
+fn shared(path: &str) -> Option<std::path::PathBuf> {
+    let root = std::env::var_os("PUMICE_SHARED").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        std::path::PathBuf::from,
+    );
+    let found = Some(root.join(path)).filter(|path| path.exists());
+    if found.is_none() {
+        let place = root.display();
+        #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+        {
+            eprintln!("SKIPPED: no {path} in {place}");
+        }
+    }
+    found
+}
+
+#[test]
+fn a_labs_device_file_gives_the_virtual_machine_it_gives_in_lava() {
+    let Some(golden) = shared("golden/peer/qemu") else {
+        return;
+    };
+    let mut context = yaml::Map::new();
+    context.insert("arch", "amd64");
+    let scheduled = Scheduled {
+        device_name: Some("qemu-tcg01"),
+        device_type: Some("qemu"),
+    };
+    let rendered = Renderer::new()
+        .with_directory(&golden)
+        .with_embedded(device_types::TEMPLATES)
+        .render(Device::Template("qemu-tcg01.jinja2"), &context, scheduled)
+        .unwrap();
+    let ours = load(&rendered.text);
+    let lava = load(&fs_err::read_to_string(golden.join("device.yaml")).unwrap());
+    for path in [
+        &["hostname"][..],
+        &["devicetype"],
+        &["timeouts"],
+        &["parameters"],
+        &["constants", "posix"],
+        &["constants", "kernel-start-message"],
+        &["constants", "shutdown-message"],
+        &["constants", "default-shell-prompt"],
+        &["constants", "spawn_maxread"],
+        &["constants", "failure_retry"],
+        &["constants", "boot_retry"],
+        &["constants", "barebox"],
+        &["constants", "grub"],
+        &["constants", "grub-efi"],
+        &["constants", "ipxe"],
+        &["actions", "deploy"],
+        &["actions", "boot", "connections"],
+        &["actions", "boot", "methods", "minimal"],
+        &["actions", "boot", "methods", "qemu"],
+    ] {
+        let (ours, lava) = (ours.at(path), lava.at(path));
+        assert!(ours.is_some(), "{path:?} is missing");
+        assert_eq!(sorted(ours), sorted(lava), "{path:?}");
+    }
+}
+
+/// Maps compare as PyYAML's do: the order of keys does not count.
+fn sorted(node: Option<&yaml::Node>) -> String {
+    fn write(node: &yaml::Node) -> String {
+        match (node.as_map(), node.as_sequence()) {
+            (Some(map), _) => {
+                let mut entries: Vec<String> = map
+                    .iter()
+                    .map(|(key, value)| format!("{}: {}", write(key), write(value)))
+                    .collect();
+                entries.sort();
+                format!("{{{}}}", entries.join(", "))
+            }
+            (_, Some(items)) => format!("{:?}", items.iter().map(write).collect::<Vec<_>>()),
+            _ => format!("{:?}", node.value),
+        }
+    }
+    node.map(write).unwrap_or_default()
+}

@@ -235,6 +235,35 @@ fn templates() -> Vec<Case> {
     ]
 }
 
+/// The device types of the project with their fixtures.
+fn device_types() -> Vec<Case> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../device-types");
+    let files = |folder: String| {
+        fs_err::read_dir(folder)
+            .expect("the device types are beside this crate")
+            .map(|entry| entry.expect("a readable folder").path())
+            .map(|path| {
+                let name = path
+                    .file_name()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned();
+                (name, fs_err::read_to_string(path).expect("a readable file"))
+            })
+            .collect::<Vec<_>>()
+    };
+    let templates = files(format!("{folder}/templates"));
+    files(format!("{folder}/fixtures"))
+        .iter()
+        .map(|(_, fixture)| {
+            let case = Case::new(fixture).set("scheduled_device_name", json!("board-01"));
+            templates
+                .iter()
+                .fold(case, |case, (name, text)| case.with(name, text))
+        })
+        .collect()
+}
+
 /// Differences we know and document at `Renderer`.
 const KNOWN: &[&str] = &["'%s-%d' % ", "'%s' % "];
 
@@ -371,6 +400,7 @@ fn renders_what_jinja2_renders() {
         .map(|expression| Case::new(&format!("<{{{{ {expression} }}}}>")));
     let cases: Vec<Case> = expressions
         .chain(templates())
+        .chain(device_types())
         .map(|case| {
             case.set("number", json!(512))
                 .set("text", json!("it's \"text\"\n"))
