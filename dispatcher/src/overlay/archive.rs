@@ -23,7 +23,7 @@ pub fn compress(directory: &Path, archive: &Path) -> Result<(), Fault> {
 }
 
 /// The time of all entries of overlays: fixed, and one that no `tar` finds implausible.
-pub(super) const ENTRY_TIME: u64 = 1_000_000_000;
+pub(super) const ENTRY_TIME: u32 = 1_000_000_000;
 
 fn write(directory: &Path, archive: &Path) -> io::Result<()> {
     let file = BufWriter::new(fs::File::create(archive)?);
@@ -72,7 +72,7 @@ fn append<W: Write>(
     found: &Found,
 ) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
-    header.set_mtime(ENTRY_TIME);
+    header.set_mtime(ENTRY_TIME.into());
     header.set_uid(0);
     header.set_gid(0);
     header.set_mode(found.metadata.permissions().mode() & 0o7777);

@@ -22,6 +22,17 @@ pub(super) fn io_fault(error: &io::Error) -> Fault {
     }
 }
 
+/// A read that failed, as a fault of the lab; for errors that do not name their path.
+pub(super) fn read_fault(path: &Path, error: &io::Error) -> Fault {
+    Fault::infrastructure(format!("cannot read {}: {error}", path.display()))
+}
+
+/// A write that failed, as a fault of the lab; for errors that do not name their path.
+pub(super) fn write_fault(path: &Path, error: &io::Error) -> Fault {
+    let text = format!("cannot write {}: {error}", path.display());
+    io_fault(&io::Error::new(error.kind(), text))
+}
+
 /// Makes a directory and its parents.
 pub(super) fn create_directory(path: &Path) -> Result<(), Fault> {
     fs::create_dir_all(path).map_err(|error| io_fault(&error))

@@ -12,11 +12,14 @@
 pub mod archive;
 pub mod definition;
 pub mod helpers;
+pub mod inject;
 pub mod script;
 pub mod tree;
 
+mod cpio;
 mod files;
 mod git;
+mod packing;
 mod quote;
 mod yaml_text;
 
