@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+pub mod story;
+
 /// A recording or other test data that is not part of the tree; `None`, said loudly, where it is
 /// not there.
 pub fn shared(path: &str) -> Option<PathBuf> {
