@@ -85,7 +85,10 @@ impl Console {
 
 fn shown_as(is_feedback: bool, namespace: &Namespace) -> (&'static str, Option<&Namespace>) {
     if is_feedback {
-        ("feedback", Some(namespace))
+        (
+            "feedback",
+            Some(namespace).filter(|name| !name.as_str().is_empty()),
+        )
     } else {
         ("target", None)
     }
