@@ -72,7 +72,7 @@ pub enum ArchiveError {
 
 impl ArchiveError {
     /// Sorts an error of a reader: one of the data, or one of what delivers them.
-    pub(super) fn from_read(error: io::Error, member: Option<&str>) -> Self {
+    pub(crate) fn from_read(error: io::Error, member: Option<&str>) -> Self {
         match SourceError::recover(error) {
             Err(source) => Self::Input(source),
             Ok(data) => match data.kind() {

@@ -13,7 +13,6 @@ mod zip;
 
 pub use compression::{Compression, UnknownCompression};
 pub use error::ArchiveError;
-#[expect(unused_imports, reason = "downloads use it next")]
 pub(crate) use error::write_fault;
 pub use tar::{Limits, UnpackOptions, Unpacked, unpack_tar};
 pub use zip::extract_only_member;

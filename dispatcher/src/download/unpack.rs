@@ -1,0 +1,98 @@
+//! Tar archives that were downloaded.
+
+use super::{
+    failure::Failure,
+    sink::{Cancel, Stoppable},
+};
+use crate::archive::{ArchiveError, Compression, Limits, UnpackOptions, unpack_tar};
+use std::{
+    fs::File,
+    io::{self, Read, Seek},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// The directory of an archive: beside it, named after the key of the job.
+pub(super) fn directory(archive: &Path, label: &str) -> PathBuf {
+    let directory = archive.with_file_name(label);
+    if directory == archive {
+        archive.with_file_name(format!("{label}.unpacked"))
+    } else {
+        directory
+    }
+}
+
+/// Unpacks into a fresh directory, which gets its name when all is there.
+///
+/// Dropping it stops the thread at its next read; the thread removes what it made.
+pub(super) async fn tar(
+    archive: &Path,
+    directory: PathBuf,
+    limits: Limits,
+) -> Result<PathBuf, Failure> {
+    let canceled = Cancel::default();
+    let flag = Arc::clone(&canceled.0);
+    let archive = archive.to_owned();
+    let unpack = move || unpack(&archive, &directory, limits, flag).map(|()| directory);
+    tokio::task::spawn_blocking(unpack)
+        .await
+        .map_err(|_| Failure::Worker)?
+}
+
+fn unpack(
+    archive: &Path,
+    directory: &Path,
+    limits: Limits,
+    canceled: Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    let failed = |error| Failure::write(directory, error, None);
+    let parent = directory.parent().unwrap_or(Path::new("/"));
+    let temporary = tempfile::Builder::new()
+        .prefix(".unpack-")
+        .tempdir_in(parent)
+        .map_err(failed)?;
+    let file = super::local::open(archive)?;
+    let options = UnpackOptions {
+        limits,
+        ..UnpackOptions::default()
+    };
+    let stopped = Arc::clone(&canceled);
+    let unpacked = reader(file, canceled)
+        .map_err(|error| ArchiveError::from_read(error, None))
+        .and_then(|reader| unpack_tar(reader, temporary.path(), &options));
+    if stopped.load(Ordering::Relaxed) {
+        return Err(Failure::Worker);
+    }
+    unpacked.map_err(Failure::Archive)?;
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs_err::set_permissions(temporary.path(), readable).map_err(failed)?;
+    match fs_err::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    fs_err::rename(temporary.path(), directory).map_err(failed)?;
+    // It has another name now: there is nothing left to remove.
+    let _ = temporary.keep();
+    Ok(())
+}
+
+/// The archive, decompressed when it still is compressed, as its first bytes show.
+fn reader(mut file: File, canceled: Arc<AtomicBool>) -> io::Result<Box<dyn Read + Send>> {
+    let mut start = Vec::new();
+    Read::by_ref(&mut file).take(6).read_to_end(&mut start)?;
+    file.rewind()?;
+    let file = Stoppable {
+        input: file,
+        canceled,
+    };
+    match Compression::sniff(&start).filter(|&kind| kind != Compression::Zip) {
+        Some(kind) => match kind.decoder(file)? {
+            Some(decoder) => Ok(decoder),
+            None => Err(io::Error::other("no stream")),
+        },
+        None => Ok(Box::new(file)),
+    }
+}
