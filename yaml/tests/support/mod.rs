@@ -2,6 +2,8 @@
 //! with it, random numbers, and the way to the shared test data.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod cases;
+
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -16,7 +18,10 @@ pub(crate) fn shared() -> Option<PathBuf> {
     if path.is_dir() {
         return Some(path);
     }
-    eprintln!("SKIPPED: no shared test data at {}; set PUMICE_SHARED", path.display());
+    eprintln!(
+        "SKIPPED: no shared test data at {}; set PUMICE_SHARED",
+        path.display()
+    );
     None
 }
 
@@ -29,7 +34,10 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     /// Starts it, or says loudly that PyYAML with libyaml is missing.
-    #[expect(clippy::disallowed_methods, reason = "this crate stands below hal, which wraps processes")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this crate stands below hal, which wraps processes"
+    )]
     pub(crate) fn start() -> Option<Self> {
         let works = Command::new("python3")
             .args(["-c", "from yaml import CSafeLoader, CSafeDumper"])
@@ -64,7 +72,9 @@ impl Oracle {
             writeln!(self.input, "{request}").expect("the oracle reads");
             self.input.flush().expect("the oracle reads");
             let mut answer = String::new();
-            self.output.read_line(&mut answer).expect("the oracle answers");
+            self.output
+                .read_line(&mut answer)
+                .expect("the oracle answers");
             assert!(answer.ends_with('\n'), "the oracle died on {request}");
             answer.pop();
             answers.push(answer);
@@ -74,7 +84,8 @@ impl Oracle {
 
     /// What PyYAML makes of a text.
     pub(crate) fn load(&mut self, text: &str) -> String {
-        self.ask(&[format!("text {}", hex(text.as_bytes()))]).remove(0)
+        self.ask(&[format!("text {}", hex(text.as_bytes()))])
+            .remove(0)
     }
 }
 
@@ -175,7 +186,9 @@ pub(crate) struct Random(u64);
 impl Random {
     /// The seed is `PUMICE_SEED` when that is set; it is printed.
     pub(crate) fn seeded(name: &str, default: u64) -> Self {
-        let seed = std::env::var("PUMICE_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = std::env::var("PUMICE_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or(default);
         println!("{name}: seed {seed} (set PUMICE_SEED for another)");
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
