@@ -21,7 +21,7 @@ pub struct Limits {
 
 impl Limits {
     /// The deepest nesting that is ever accepted.
-    pub const MAX_DEPTH: usize = 512;
+    pub const MAX_DEPTH: usize = 256;
 }
 
 impl Default for Limits {

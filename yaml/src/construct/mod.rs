@@ -26,47 +26,40 @@ impl<'a> Constructor<'a> {
         Self { graph }
     }
 
-    /// The value of a node.
+    /// The value of a node. Only collections recurse, so the rest stays out of this frame.
     pub(crate) fn node(&mut self, id: Id) -> Result<Node, Error> {
         let raw = &self.graph.nodes[id];
-        let (mark, span) = (raw.span.start, raw.span);
+        let span = raw.span;
         let value = match raw.tag {
-            Tag::Null => self.scalar(id).map(|_| Value::Null)?,
-            Tag::String => Value::String(self.scalar(id)?.into_owned()),
-            Tag::Bool => {
-                let text = self.scalar(id)?;
-                Value::Bool(boolean(&text).ok_or_else(|| invalid("boolean", &text, mark))?)
-            }
-            Tag::Int => {
-                let text = self.scalar(id)?;
-                let number = number::integer(&text);
-                Value::Int(number.ok_or_else(|| invalid("integer", &text, mark))?)
-            }
-            Tag::Float => {
-                let text = self.scalar(id)?;
-                let number = number::float(&text);
-                Value::Float(number.ok_or_else(|| invalid("float", &text, mark))?)
-            }
-            Tag::Timestamp => self.timestamp(id)?,
-            Tag::Binary => {
-                let text = self.scalar(id)?;
-                let bytes = binary::decode(&text);
-                Value::Binary(bytes.map_err(|reason| {
-                    error(format!("failed to decode base64 data: {reason}"), mark)
-                })?)
-            }
             Tag::Sequence => Value::Sequence(self.sequence(id)?),
             Tag::Mapping => Value::Mapping(self.mapping(id)?),
             Tag::Set => Value::Set(self.mapping(id)?.into_keys()),
             Tag::OrderedMap => self.pairs(id, "while constructing an ordered map")?,
             Tag::Pairs => self.pairs(id, "while constructing pairs")?,
-            Tag::Merge | Tag::DefaultValue | Tag::Unknown(_) => {
-                let tag = raw.tag.name();
-                let message = format!("could not determine a constructor for the tag {tag:?}");
-                return Err(error(message, mark));
-            }
+            _ => self.scalar_value(id)?,
         };
         Ok(Node { value, span })
+    }
+
+    fn scalar_value(&mut self, id: Id) -> Result<Value, Error> {
+        let mark = self.mark(id);
+        let tag = self.graph.nodes[id].tag.clone();
+        if let Tag::Merge | Tag::DefaultValue | Tag::Unknown(_) = tag {
+            let tag = tag.name();
+            let message = format!("could not determine a constructor for the tag {tag:?}");
+            return Err(error(message, mark));
+        }
+        let text = self.scalar(id)?;
+        let value = match tag {
+            Tag::Null => Some(Value::Null),
+            Tag::Bool => boolean(&text).map(Value::Bool),
+            Tag::Int => number::integer(&text).map(Value::Int),
+            Tag::Float => number::float(&text).map(Value::Float),
+            Tag::Timestamp => return timestamp(&text, mark),
+            Tag::Binary => return binary(&text, mark),
+            _ => return Ok(Value::String(text.into_owned())),
+        };
+        value.ok_or_else(|| invalid(tag.name(), &text, mark))
     }
 
     fn kind(&self, id: Id) -> &'static str {
@@ -104,14 +97,6 @@ impl<'a> Constructor<'a> {
         }
     }
 
-    fn timestamp(&mut self, id: Id) -> Result<Value, Error> {
-        let mark = self.mark(id);
-        let text = self.scalar(id)?;
-        timestamp::isoformat(&text)
-            .map(Value::Timestamp)
-            .map_err(|reason| error(format!("invalid timestamp {text:?}: {reason}"), mark))
-    }
-
     fn sequence(&mut self, id: Id) -> Result<Vec<Node>, Error> {
         let Content::Sequence(items) = &mut self.graph.nodes[id].content else {
             return Err(self.expected("sequence", id));
@@ -121,7 +106,11 @@ impl<'a> Constructor<'a> {
         } else {
             std::mem::take(items)
         };
-        items.into_iter().map(|item| self.node(item)).collect()
+        let mut nodes = Vec::with_capacity(items.len());
+        for item in items {
+            nodes.push(self.node(item)?);
+        }
+        Ok(nodes)
     }
 
     fn mapping(&mut self, id: Id) -> Result<Map, Error> {
@@ -142,15 +131,17 @@ impl<'a> Constructor<'a> {
             let key_mark = self.mark(key);
             let key = self.node(key)?;
             if !key.value.is_hashable() {
-                let message = format!("found unhashable key: {} cannot be one", key.value.kind());
-                return Err(
-                    error(message, key_mark).within("while constructing a mapping", self.mark(id))
-                );
+                return Err(self.unhashable(&key.value, key_mark, id));
             }
             let value = self.node(value)?;
             map.insert(key, value);
         }
         Ok(map)
+    }
+
+    fn unhashable(&self, key: &Value, mark: Mark, id: Id) -> Error {
+        let message = format!("found unhashable key: {} cannot be one", key.kind());
+        error(message, mark).within("while constructing a mapping", self.mark(id))
     }
 
     /// Replaces the merge keys of a mapping by what they merge, in front of its own entries so
@@ -237,11 +228,28 @@ impl<'a> Constructor<'a> {
     }
 }
 
-fn invalid(kind: &str, text: &str, mark: Mark) -> Error {
+fn invalid(tag: &str, text: &str, mark: Mark) -> Error {
     const SHOWN: usize = 40;
     let shown: String = text.chars().take(SHOWN).collect();
     let dots = if shown.len() < text.len() { "…" } else { "" };
+    let kind = match tag.rsplit(':').next() {
+        Some("int") => "integer",
+        Some("bool") => "boolean",
+        _ => "float",
+    };
     error(format!("invalid {kind} {shown:?}{dots}"), mark)
+}
+
+fn timestamp(text: &str, mark: Mark) -> Result<Value, Error> {
+    timestamp::isoformat(text)
+        .map(Value::Timestamp)
+        .map_err(|reason| error(format!("invalid timestamp {text:?}: {reason}"), mark))
+}
+
+fn binary(text: &str, mark: Mark) -> Result<Value, Error> {
+    binary::decode(text)
+        .map(Value::Binary)
+        .map_err(|reason| error(format!("failed to decode base64 data: {reason}"), mark))
 }
 
 fn boolean(text: &str) -> Option<bool> {

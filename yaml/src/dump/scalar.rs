@@ -9,19 +9,55 @@ pub(super) fn float(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { ".inf" } else { "-.inf" }.to_owned();
     }
-    // Rust and Python both print the shortest digits that read back as the same float; Python
-    // uses an exponent when it is below -4 or above 15, and writes it with two digits at least.
-    let scientific = format!("{number:e}");
+    let scientific = shortest(number);
     let Some((digits, exponent)) = scientific.split_once('e') else {
         return scientific;
     };
+    // Python uses an exponent when it is below -4 or above 15, and writes two digits at least.
     match exponent.parse::<i32>() {
         Ok(exponent) if !(-4..16).contains(&exponent) => {
             let point = if digits.contains('.') { "" } else { ".0" };
             let sign = if exponent < 0 { '-' } else { '+' };
             format!("{digits}{point}e{sign}{:02}", exponent.abs())
         }
-        _ => format!("{number:?}"),
+        Ok(exponent) => positional(digits, exponent),
+        Err(_) => scientific,
+    }
+}
+
+/// The shortest digits that read back as the same float, in the form `1.5e-7`. Rust and Python
+/// differ in one thing: when two numbers of that many digits are equally near, Python takes the
+/// even one.
+fn shortest(number: f64) -> String {
+    let shortest = format!("{number:e}");
+    let digits = shortest.split('e').next().unwrap_or_default();
+    let decimals = digits.split('.').nth(1).map_or(0, str::len);
+    let rounded = format!("{number:.decimals$e}");
+    if rounded.parse() == Ok(number) {
+        rounded
+    } else {
+        shortest
+    }
+}
+
+/// Writes `1.5` and the exponent 3 as `1500.0`.
+fn positional(digits: &str, exponent: i32) -> String {
+    let (sign, digits) = match digits.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", digits),
+    };
+    let digits = digits.replace('.', "");
+    match usize::try_from(exponent) {
+        Ok(exponent) => {
+            let whole = format!("{digits:0<width$}", width = exponent + 1);
+            let (whole, fraction) = whole.split_at(exponent + 1);
+            let fraction = if fraction.is_empty() { "0" } else { fraction };
+            format!("{sign}{whole}.{fraction}")
+        }
+        Err(_) => {
+            let zeros = "0".repeat(exponent.unsigned_abs() as usize - 1);
+            format!("{sign}0.{zeros}{digits}")
+        }
     }
 }
 

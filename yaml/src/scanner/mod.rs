@@ -260,6 +260,7 @@ impl<'a> Scanner<'a> {
         // reports it.
         self.unroll_indent(-1);
         self.drop_key()?;
+        self.first_live_key = self.keys.len();
         self.key_allowed = false;
         self.push(TokenKind::StreamEnd, self.cursor.mark());
         Ok(())

@@ -2,6 +2,8 @@
 //! with it, random numbers, and the way to the shared test data.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod cases;
+
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -10,18 +12,21 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use yaml::{Int, Node, Value};
 
 /// The folder with data shared between projects, or nothing with a loud word about it.
-pub fn shared() -> Option<PathBuf> {
+pub(crate) fn shared() -> Option<PathBuf> {
     let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let path = std::env::var_os("PUMICE_SHARED").map_or_else(default, PathBuf::from);
     if path.is_dir() {
         return Some(path);
     }
-    eprintln!("SKIPPED: no shared test data at {}; set PUMICE_SHARED", path.display());
+    eprintln!(
+        "SKIPPED: no shared test data at {}; set PUMICE_SHARED",
+        path.display()
+    );
     None
 }
 
 /// A Python process that answers what PyYAML would do.
-pub struct Oracle {
+pub(crate) struct Oracle {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -29,8 +34,11 @@ pub struct Oracle {
 
 impl Oracle {
     /// Starts it, or says loudly that PyYAML with libyaml is missing.
-    #[expect(clippy::disallowed_methods, reason = "this crate stands below hal, which wraps processes")]
-    pub fn start() -> Option<Self> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this crate stands below hal, which wraps processes"
+    )]
+    pub(crate) fn start() -> Option<Self> {
         let works = Command::new("python3")
             .args(["-c", "from yaml import CSafeLoader, CSafeDumper"])
             .stderr(Stdio::null())
@@ -58,13 +66,15 @@ impl Oracle {
 
     /// Sends requests of one line each and returns the answers. They overlap, so many at once
     /// are quick; too many would fill the pipes.
-    pub fn ask(&mut self, requests: &[String]) -> Vec<String> {
+    pub(crate) fn ask(&mut self, requests: &[String]) -> Vec<String> {
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
             writeln!(self.input, "{request}").expect("the oracle reads");
             self.input.flush().expect("the oracle reads");
             let mut answer = String::new();
-            self.output.read_line(&mut answer).expect("the oracle answers");
+            self.output
+                .read_line(&mut answer)
+                .expect("the oracle answers");
             assert!(answer.ends_with('\n'), "the oracle died on {request}");
             answer.pop();
             answers.push(answer);
@@ -73,8 +83,9 @@ impl Oracle {
     }
 
     /// What PyYAML makes of a text.
-    pub fn load(&mut self, text: &str) -> String {
-        self.ask(&[format!("text {}", hex(text.as_bytes()))]).remove(0)
+    pub(crate) fn load(&mut self, text: &str) -> String {
+        self.ask(&[format!("text {}", hex(text.as_bytes()))])
+            .remove(0)
     }
 }
 
@@ -86,7 +97,7 @@ impl Drop for Oracle {
 }
 
 /// Two hexadecimal digits per byte.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -94,13 +105,13 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// The bytes that [`hex`] wrote.
-pub fn unhex(text: &str) -> Vec<u8> {
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     let digit = |place: usize| u8::from_str_radix(&text[place..place + 2], 16).expect("hex digits");
     (0..text.len()).step_by(2).map(digit).collect()
 }
 
 /// What a load gave, in the form of the oracle's answers.
-pub fn answer(result: &Result<Node, yaml::Error>) -> String {
+pub(crate) fn answer(result: &Result<Node, yaml::Error>) -> String {
     match result {
         Ok(node) => format!("ok {}", canonical(&node.value)),
         Err(error) => format!("error {error}"),
@@ -109,13 +120,13 @@ pub fn answer(result: &Result<Node, yaml::Error>) -> String {
 
 /// Whether two answers agree: the same value, or an error on both sides. What is recursive for
 /// PyYAML has to be refused here.
-pub fn agree(ours: &str, theirs: &str) -> bool {
+pub(crate) fn agree(ours: &str, theirs: &str) -> bool {
     let refused = |answer: &str| answer.starts_with("error") || answer == "recursive";
     ours == theirs || (refused(ours) && refused(theirs))
 }
 
 /// The same text that `canonical` in `oracle.py` gives for the same value.
-pub fn canonical(value: &Value) -> String {
+pub(crate) fn canonical(value: &Value) -> String {
     let list = |items: &[Node]| {
         let items: Vec<_> = items.iter().map(|item| canonical(&item.value)).collect();
         items.join(", ")
@@ -150,7 +161,7 @@ pub fn canonical(value: &Value) -> String {
 }
 
 /// A string as `json.dumps` writes it.
-pub fn json(text: &str) -> String {
+pub(crate) fn json(text: &str) -> String {
     let mut output = String::from("\"");
     for unit in text.encode_utf16() {
         let _ = match unit {
@@ -170,18 +181,20 @@ pub fn json(text: &str) -> String {
 }
 
 /// Random numbers that the seed decides (xorshift64*), so that a failure can be repeated.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// The seed is `PUMICE_SEED` when that is set; it is printed.
-    pub fn seeded(name: &str, default: u64) -> Self {
-        let seed = std::env::var("PUMICE_SEED").ok().and_then(|seed| seed.parse().ok());
+    pub(crate) fn seeded(name: &str, default: u64) -> Self {
+        let seed = std::env::var("PUMICE_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or(default);
         println!("{name}: seed {seed} (set PUMICE_SEED for another)");
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -189,12 +202,12 @@ impl Random {
     }
 
     /// A number below `bound`.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
 
     /// One of some things.
-    pub fn pick<'t, T>(&mut self, things: &'t [T]) -> &'t T {
+    pub(crate) fn pick<'t, T>(&mut self, things: &'t [T]) -> &'t T {
         &things[self.below(things.len())]
     }
 }

@@ -71,7 +71,7 @@ def best_time(text):
 def main():
     for line in sys.stdin:
         request, *arguments = line.split()
-        payload = binascii.unhexlify(arguments[-1]) if arguments else b""
+        payload = binascii.unhexlify(arguments.pop()) if arguments else b""
         if request == "load":
             answer = load(payload)
         elif request == "text":
