@@ -1,10 +1,15 @@
 //! Every tree of LAVA's own test data comes out the same.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "the counts and differences are what a failure is understood by"
+)]
+
 mod support;
 
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     path::Path,
 };
 use yaml::Node;
@@ -13,7 +18,7 @@ use yaml::Node;
 const AGREEING: usize = 856;
 
 /// How many pairs that LAVA refuses must be refused.
-const REFUSED: usize = 3157;
+const REFUSED: usize = 3805;
 
 struct Corpus {
     jobs: BTreeMap<String, Node>,
@@ -171,31 +176,33 @@ fn flat(tree: &Value) -> Vec<String> {
 
 /// Pairs of a job and a device for which LAVA makes no tree.
 ///
-/// A device is rendered with the context of the job, so only pairs whose rendering is among the
-/// data can be tried.
+/// LAVA renders a device with the context of the job; where that rendering is not among the data
+/// another one of the same device stands for it, which has the same methods.
 #[test]
 fn what_lava_refuses_is_refused() {
     let Some(corpus) = corpus() else { return };
-    let context = |job: &Node| format!("{:?}", job.get("context").map(|node| &node.value));
-    let mut renderings = HashMap::new();
+    let mut renderings: BTreeMap<&str, Vec<(Option<&Node>, &Node)>> = BTreeMap::new();
     let mut planned = BTreeSet::new();
     for pair in &corpus.pairs {
-        let context = context(&corpus.jobs[&pair.job]);
-        renderings.insert((pair.device.as_str(), context), pair.rendered.as_str());
+        let context = corpus.jobs[&pair.job].get("context");
+        let rendered = &corpus.rendered[&pair.rendered];
+        renderings
+            .entry(&pair.device)
+            .or_default()
+            .push((context, rendered));
         planned.insert((pair.job.as_str(), pair.device.as_str()));
     }
-    let devices: BTreeSet<&str> = corpus.pairs.iter().map(|pair| &*pair.device).collect();
     let (mut tried, mut accepted) = (0, Vec::new());
     for (name, job) in &corpus.jobs {
-        for device in &devices {
+        let context = job.get("context");
+        for (device, renderings) in &renderings {
             if planned.contains(&(name.as_str(), device)) {
                 continue;
             }
-            let Some(rendered) = renderings.get(&(*device, context(job))) else {
-                continue;
-            };
+            let same = renderings.iter().find(|(of, _)| *of == context);
+            let (_, rendered) = same.unwrap_or(&renderings[0]);
             tried += 1;
-            if support::plan_nodes(job, &corpus.rendered[*rendered]).is_ok() {
+            if support::plan_nodes(job, rendered).is_ok() {
                 accepted.push(format!("{name} on {device}"));
             }
         }

@@ -19,9 +19,9 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
             builder.later("run-fvp");
             if block.flag("use_telnet", true) {
                 builder.later("fvp-serial-connect");
-                if block.flag("feedbacks", false) {
-                    builder.later("read-feedback");
-                }
+            }
+            if block.flag("feedbacks", false) {
+                builder.later("read-feedback");
             }
             Ok(())
         })?;

@@ -1,4 +1,9 @@
 //! What the tests of this crate share.
+#![allow(
+    dead_code,
+    clippy::print_stderr,
+    reason = "each test uses a part; a test that is skipped says so"
+)]
 
 use job::{Definition, Device, JobId, Problem};
 use plan::{Facts, Plan};
