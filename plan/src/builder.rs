@@ -203,10 +203,12 @@ impl<'a, 's> Builder<'a, 's> {
     }
 
     fn action(&self, spec: Spec) -> Action {
+        // LAVA ignores the limits of `command` blocks.
+        let limits = self.block.filter(|_| self.section != Section::Command);
         let layers = Layers {
             job: &self.definition().timeouts,
             device: &self.device().timeouts,
-            block: self.block.map(|block| &block.common.timeouts),
+            block: limits.map(|block| &block.common.timeouts),
         };
         let retry = spec.retries.then(|| self.retry());
         let skip = self.block.is_some_and(|block| block.common.timeouts.skip);

@@ -2,7 +2,7 @@
 
 use crate::{
     bootloader,
-    builder::{Builder, Planned, Spec},
+    builder::{Builder, Planned},
     power,
 };
 

@@ -53,6 +53,15 @@ pub(crate) fn has_hard_reset(builder: &Builder<'_, '_>) -> bool {
     builder.device().commands.get("hard_reset").is_some()
 }
 
+/// Where the device can be reset by power: do so, and wait for its USB side.
+pub(crate) fn reset_and_wait(builder: &mut Builder<'_, '_>) -> Planned {
+    if has_hard_reset(builder) {
+        reset(builder)?;
+        builder.later("wait-device-boardid");
+    }
+    Ok(())
+}
+
 /// `reset-device`: by power where the device can, else by typing.
 pub(crate) fn reset(builder: &mut Builder<'_, '_>) -> Planned {
     let spec = Spec::group("reset-device").on_timeout(FaultClass::Infrastructure);

@@ -1,7 +1,9 @@
 //! `test:` blocks, one file per kind.
 
+mod docker;
 mod interactive;
 mod monitor;
+mod services;
 mod shell;
 
 use crate::builder::{Builder, Planned, Spec};
@@ -22,7 +24,9 @@ pub(crate) fn plan(builder: &mut Builder<'_, '_>, test: &Test) -> Planned {
         TestKind::Shell(_) => shell::plan(builder, stage),
         TestKind::Interactive(scripts) => interactive::plan(builder, scripts, stage),
         TestKind::Monitors(monitors) => monitor::plan(builder, monitors),
-        TestKind::Docker(_) | TestKind::Services | TestKind::Unknown => Err(builder
+        TestKind::Docker(_) => docker::plan(builder, multinode),
+        TestKind::Services => services::plan(builder),
+        TestKind::Unknown => Err(builder
             .cursor()
             .problem("there is no such kind of test")
             .with_hint("a test has `definitions`, `interactive`, `monitors` or `services`")),

@@ -24,8 +24,7 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, to: &str) -> Planned {
                 download::add_at(builder, &label, &image, true)?;
             }
         } else {
-            let image = require_key(&block, "image")?;
-            download::add_at(builder, "image", &image, true)?;
+            download::add_key(builder, &block, "image")?;
         }
         apply_overlay_if_needed(builder);
         let write = bootloader::later(builder, "dd-image").builtin(600);
