@@ -295,7 +295,9 @@ impl Command {
         use rustix::io::Errno;
         let message = format!("cannot start command '{}': {}", self.line, reason(&error));
         let hint = match Errno::from_io_error(&error) {
-            Some(Errno::NOEXEC) => "a script needs a first line such as #!/bin/sh",
+            Some(Errno::NOENT) => {
+                "the file is there: is the interpreter that its first line names?"
+            }
             Some(Errno::AGAIN) => "too many processes: see ulimit -u and the limits of the service",
             Some(Errno::MFILE | Errno::NFILE) => "too many open files: see ulimit -n",
             Some(Errno::TOOBIG) => "the arguments and the environment are too long",
