@@ -65,4 +65,10 @@ impl Level {
     pub fn is_top(&self) -> bool {
         !self.0.contains('.')
     }
+
+    /// The action of the job itself that this one is nested in, or is.
+    #[must_use]
+    pub fn top(&self) -> Self {
+        Self(self.0.split('.').next().unwrap_or_default().to_owned())
+    }
 }

@@ -262,7 +262,7 @@ pub enum Undo {
     /// End a process group.
     KillGroup {
         /// Its leader.
-        pid: i32,
+        pid: u32,
         /// Start time of the leader (field 22 of `/proc/PID/stat`), which tells it from a later
         /// process that got the same number.
         start_time: u64,

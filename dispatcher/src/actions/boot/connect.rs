@@ -1,0 +1,58 @@
+//! `connect-device`: runs the command that reaches the board's console.
+
+use crate::{
+    actions::StepRun,
+    run::{Context, Extra},
+};
+use hal::{
+    console::{PtyConsole, PtyOptions},
+    process::CommandLine,
+};
+use job::Fault;
+use plan::step::ConnectDevice;
+use wire::journal::Undo;
+
+/// Connects, or goes on with the connection that the namespace has.
+pub fn connect(
+    step: &StepRun<'_>,
+    connect: &ConnectDevice,
+    context: &mut Context,
+) -> Result<Extra, Fault> {
+    let namespace = step.console_namespace();
+    if context.consoles.is_open(namespace) {
+        context.log.debug("Already connected");
+        return Ok(Extra::new());
+    }
+    if context.consoles.namespaces().contains(namespace) {
+        context.log.warning("Dead connection, reconnecting");
+    }
+    context.log.info(format!(
+        "[{namespace}] {} Connecting to device using '{}'",
+        step.action.name, connect.command
+    ));
+    let command = CommandLine::parse(&connect.command)
+        .map_err(|error| Fault::configuration(error.to_string()).with_command(&connect.command))?;
+    open(step, &command, &connect.command, context)
+}
+
+/// Starts a command on a PTY and makes it the console of the action's namespace.
+pub fn open(
+    step: &StepRun<'_>,
+    command: &CommandLine,
+    name: &str,
+    context: &mut Context,
+) -> Result<Extra, Fault> {
+    let environment = &context.job.command_environment;
+    let environment =
+        environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let options = PtyOptions { environment, ..PtyOptions::default() };
+    let console = PtyConsole::spawn(command.clone(), options)
+        .map_err(|error| crate::run::fault::of_hal(&error))?;
+    // The process cannot be known before it runs; until here it dies with this thread.
+    let undo = console.process().identity().map(|process| {
+        let undo = Undo::KillGroup { pid: process.pid(), start_time: process.start_ticks() };
+        context.undos.register(undo)
+    });
+    context.consoles.open(step.console_namespace(), name, Box::new(console), undo);
+    Ok(Extra::new())
+}

@@ -1,0 +1,7 @@
+//! `boot:` blocks.
+
+pub mod connect;
+pub mod login;
+pub mod qemu;
+pub mod reset;
+pub mod shell;

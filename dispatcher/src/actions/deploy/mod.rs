@@ -1,0 +1,26 @@
+//! `deploy:` blocks.
+
+pub mod append_overlays;
+pub mod download;
+pub mod guest;
+pub mod overlay;
+
+use crate::run::Context;
+use job::Fault;
+use tokio_util::sync::CancellationToken;
+
+/// Runs work that would block the runner on another thread, the consoles being read meanwhile.
+///
+/// Cancel-safe: dropping the future tells the work to stop.
+async fn blocking<T: Send + 'static>(
+    context: &mut Context,
+    work: impl FnOnce(CancellationToken) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let cancel = CancellationToken::new();
+    let _stop = cancel.clone().drop_guard();
+    let working = tokio::task::spawn_blocking(move || work(cancel));
+    tokio::select! {
+        done = working => done.unwrap_or_else(|error| Err(Fault::bug(error.to_string()))),
+        never = context.consoles.drain() => match never {},
+    }
+}

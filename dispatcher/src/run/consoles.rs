@@ -1,0 +1,540 @@
+//! The consoles of a job: the one place where they are read and typed into.
+//!
+//! Whatever a board prints is recorded before anyone looks at it, on every console of the job,
+//! also while the job waits for another one. Actions wait for patterns ([`Consoles::wait`]), take
+//! the bytes as they come ([`Consoles::next_chunk`]), or let the consoles run while they do
+//! something on this host ([`Consoles::drain_until`]).
+
+use super::{JobLog, Undos, context::hours_minutes_seconds};
+use crate::expect::{Found, KernelMessage, Matcher, PatternSet};
+use bytes::Bytes;
+use hal::{HalError, console::Console};
+use job::{Fault, Namespace};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    convert::Infallible,
+    future::poll_fn,
+    task::{Context as Poller, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use wire::journal::{ConnectionId, Epoch, Record, UndoId};
+
+/// What is kept of a console for the report of a fault: this many lines of at most this many
+/// bytes each.
+const TAIL_LINES: usize = 12;
+const TAIL_LINE_BYTES: usize = 240;
+/// One read takes at most this much. A PTY hands out 4 KiB at a time; a socket more.
+const READ_BYTES: usize = 64 * 1024;
+/// What runs behind a console that is closed gets this long to end by itself.
+const CLOSING: Duration = Duration::from_millis(200);
+/// A console counts as quiet after this silence.
+pub const QUIET: Duration = Duration::from_millis(50);
+
+/// All consoles of a job, by namespace.
+pub struct Consoles {
+    sessions: BTreeMap<Namespace, Session>,
+    log: JobLog,
+    undos: Undos,
+    opened: u16,
+    epoch: u32,
+    waiting_for: Option<String>,
+    buffer: Box<[u8]>,
+}
+
+/// One console.
+struct Session {
+    connection: ConnectionId,
+    console: Box<dyn Console>,
+    matcher: Matcher,
+    tail: Tail,
+    line_end: &'static str,
+    character_delay: Duration,
+    feedback: bool,
+    closed: bool,
+    undo: Option<UndoId>,
+}
+
+/// A wait for one of some patterns.
+pub struct Wait<'a> {
+    /// What to look for.
+    pub patterns: &'a PatternSet,
+    /// How the log and a fault name it.
+    pub what: String,
+    /// When this wait is over, for waits that end before their action does.
+    pub until: Option<Instant>,
+}
+
+/// Bytes of the console that is waited for.
+pub struct Chunk {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Whether they are recorded already: an earlier wait read them and left them.
+    pub recorded: bool,
+}
+
+enum Event {
+    Read { namespace: Namespace, length: usize },
+    Closed { namespace: Namespace, reason: String },
+}
+
+impl Consoles {
+    /// No console yet.
+    pub fn new(log: JobLog, undos: Undos) -> Self {
+        Self {
+            sessions: BTreeMap::new(),
+            log,
+            undos,
+            opened: 0,
+            epoch: 0,
+            waiting_for: None,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+        }
+    }
+
+    /// Takes a console into the job, in place of the namespace's former one.
+    ///
+    /// `undo` is what was registered for the process behind it; it is done when the console closes.
+    pub fn open(
+        &mut self,
+        namespace: &Namespace,
+        name: &str,
+        console: Box<dyn Console>,
+        undo: Option<UndoId>,
+    ) {
+        let connection = ConnectionId(self.opened);
+        self.opened = self.opened.saturating_add(1);
+        self.log.record(Record::ConnectionOpened {
+            connection,
+            namespace: namespace.clone(),
+            name: name.to_owned(),
+        });
+        self.sessions.insert(
+            namespace.clone(),
+            Session {
+                connection,
+                console,
+                matcher: Matcher::new(),
+                tail: Tail::default(),
+                line_end: "\n",
+                character_delay: Duration::ZERO,
+                feedback: false,
+                closed: false,
+                undo,
+            },
+        );
+    }
+
+    /// Whether the namespace has a console that is still open.
+    pub fn is_open(&self, namespace: &Namespace) -> bool {
+        self.sessions.get(namespace).is_some_and(|session| !session.closed)
+    }
+
+    /// Sets the pause after each typed character.
+    pub fn set_character_delay(&mut self, namespace: &Namespace, delay: Duration) {
+        if let Some(session) = self.sessions.get_mut(namespace) {
+            session.character_delay = delay;
+        }
+    }
+
+    /// From now on kernel messages of a console are collected.
+    pub fn watch_kernel(&mut self, _namespace: &Namespace) {}
+
+    /// The kernel messages since the last call.
+    pub fn take_kernel_messages(&mut self, _namespace: &Namespace) -> Vec<KernelMessage> {
+        Vec::new()
+    }
+
+    /// The power is switched: what the boards printed before must not satisfy a wait after it.
+    pub fn next_epoch(&mut self) {
+        self.epoch += 1;
+        for session in self.sessions.values_mut() {
+            session.matcher.clear_epoch();
+        }
+    }
+
+    /// What the job waited for when it was interrupted.
+    pub fn waiting_for(&self) -> Option<&str> {
+        self.waiting_for.as_deref()
+    }
+
+    /// The last lines of a console.
+    pub fn tail(&self, namespace: &Namespace) -> Vec<String> {
+        self.sessions.get(namespace).map(|session| session.tail.lines()).unwrap_or_default()
+    }
+
+    /// Waits for one of the patterns; what follows the match stays for the next wait.
+    ///
+    /// Cancel-safe: bytes that were read are recorded and kept for the next wait.
+    ///
+    /// # Errors
+    /// A fault of the job when the time is over, of the infrastructure when the console closes.
+    pub async fn wait(&mut self, namespace: &Namespace, wait: Wait<'_>) -> Result<Found, Fault> {
+        self.waiting_for = Some(wait.what.clone());
+        let search = self.search(namespace, wait.patterns);
+        let found = match wait.until {
+            Some(until) => match timeout_at(until, search).await {
+                Ok(found) => found,
+                Err(_) => {
+                    return Err(Fault::job(format!("wait for {} timed out", wait.what))
+                        .with_timeout(Duration::ZERO)
+                        .with_waited_for(wait.what));
+                }
+            },
+            None => search.await,
+        };
+        match found {
+            Ok(found) => {
+                self.waiting_for = None;
+                Ok(found)
+            }
+            Err(fault) => Err(fault.with_waited_for(wait.what)),
+        }
+    }
+
+    async fn search(
+        &mut self,
+        namespace: &Namespace,
+        patterns: &PatternSet,
+    ) -> Result<Found, Fault> {
+        loop {
+            let session = self.session(namespace)?;
+            if let Some(found) = session.matcher.find(patterns).map_err(|error| error.fault())? {
+                return Ok(found);
+            }
+            if session.closed {
+                return Err(closed(namespace));
+            }
+            let length = self.read(namespace).await?;
+            self.record_output(namespace, length);
+            if let Some(session) = self.sessions.get_mut(namespace) {
+                session.matcher.push(&self.buffer[..length]);
+            }
+        }
+    }
+
+    /// The next bytes of a console. Unlike [`wait`](Self::wait), this leaves recording to the
+    /// caller ([`record_bytes`](Self::record_bytes)), who can put records of what it decodes
+    /// between the lines they belong to.
+    ///
+    /// Cancel-safe: a chunk is either returned or still with the console.
+    pub async fn next_chunk(&mut self, namespace: &Namespace) -> Result<Chunk, Fault> {
+        let session = self.session(namespace)?;
+        let left = Bytes::copy_from_slice(session.matcher.pending());
+        if !left.is_empty() {
+            session.matcher.clear_epoch();
+            return Ok(Chunk { bytes: left, recorded: true });
+        }
+        if session.closed {
+            return Err(closed(namespace));
+        }
+        let length = self.read(namespace).await?;
+        let bytes = Bytes::copy_from_slice(&self.buffer[..length]);
+        Ok(Chunk { bytes, recorded: false })
+    }
+
+    /// Records bytes of [`next_chunk`](Self::next_chunk).
+    pub fn record_bytes(&mut self, namespace: &Namespace, bytes: &[u8]) {
+        if let Some(session) = self.sessions.get_mut(namespace) {
+            session.tail.push(bytes);
+            self.log.output(session.connection, Epoch(self.epoch), bytes);
+        }
+    }
+
+    /// Lets the consoles run, recording what comes, until a time.
+    pub async fn drain_until(&mut self, until: Instant) {
+        tokio::select! {
+            () = sleep_until(until) => {}
+            never = self.drain() => match never {},
+        }
+    }
+
+    /// Lets the consoles run until all are quiet for [`QUIET`], at most until a time.
+    pub async fn drain_until_quiet(&mut self, until: Instant) {
+        loop {
+            let quiet = (Instant::now() + QUIET).min(until);
+            let Ok(event) = timeout_at(quiet, self.event(None)).await else { return };
+            self.take(event);
+            if Instant::now() >= until || self.sessions.values().all(|session| session.closed) {
+                return;
+            }
+        }
+    }
+
+    /// Lets the consoles run for ever; for use beside work on this host.
+    pub async fn drain(&mut self) -> Infallible {
+        loop {
+            let event = self.event(None).await;
+            self.take(event);
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Read { namespace, length } => {
+                self.record_output(&namespace, length);
+                if let Some(session) = self.sessions.get_mut(&namespace) {
+                    session.matcher.push(&self.buffer[..length]);
+                }
+            }
+            Event::Closed { namespace, reason } => self.note_closed(&namespace, reason),
+        }
+    }
+
+    /// Reads the console of `namespace` into the buffer; others are recorded as feedback.
+    async fn read(&mut self, namespace: &Namespace) -> Result<usize, Fault> {
+        loop {
+            match self.event(Some(namespace)).await {
+                Event::Read { namespace: from, length } if from == *namespace => return Ok(length),
+                Event::Closed { namespace: from, reason } if from == *namespace => {
+                    self.note_closed(&from, reason);
+                    return Err(closed(namespace));
+                }
+                other => self.take(other),
+            }
+        }
+    }
+
+    /// The next thing that happens on any console.
+    async fn event(&mut self, active: Option<&Namespace>) -> Event {
+        self.log.commit();
+        for (namespace, session) in &mut self.sessions {
+            let feedback = active.is_some_and(|active| active != namespace);
+            if session.feedback != feedback {
+                session.feedback = feedback;
+                self.log.record(Record::Feedback { connection: session.connection, on: feedback });
+            }
+        }
+        let (sessions, buffer) = (&mut self.sessions, &mut self.buffer);
+        poll_fn(|poller| {
+            for (namespace, session) in sessions.iter_mut().filter(|(_, session)| !session.closed) {
+                if let Poll::Ready(read) = session.console.poll_read(poller, buffer) {
+                    let namespace = namespace.clone();
+                    return Poll::Ready(match read {
+                        Ok(0) => Event::Closed { namespace, reason: "end of output".to_owned() },
+                        Ok(length) => Event::Read { namespace, length },
+                        Err(error) => Event::Closed { namespace, reason: error.to_string() },
+                    });
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn record_output(&mut self, namespace: &Namespace, length: usize) {
+        if let Some(session) = self.sessions.get_mut(namespace) {
+            let bytes = &self.buffer[..length];
+            session.tail.push(bytes);
+            self.log.output(session.connection, Epoch(self.epoch), bytes);
+        }
+    }
+
+    fn note_closed(&mut self, namespace: &Namespace, reason: String) {
+        if let Some(session) = self.sessions.get_mut(namespace)
+            && !session.closed
+        {
+            session.closed = true;
+            let connection = session.connection;
+            self.log.record(Record::FlushLine { connection });
+            self.log.record(Record::ConnectionClosed { connection, reason });
+        }
+    }
+
+    fn session(&mut self, namespace: &Namespace) -> Result<&mut Session, Fault> {
+        self.sessions.get_mut(namespace).ok_or_else(|| {
+            Fault::job(format!("no connection to the device in namespace '{namespace}'"))
+                .with_hint("a boot block of this namespace must come before")
+        })
+    }
+
+    /// Types a line, followed by the line end in force, and logs it.
+    pub async fn send_line(&mut self, namespace: &Namespace, line: &str) -> Result<(), Fault> {
+        self.log.debug(format!("Sending line: {}", python_repr(line)));
+        let session = self.session(namespace)?;
+        let text = format!("{line}{}", session.line_end);
+        self.send(namespace, text.as_bytes()).await
+    }
+
+    /// Types bytes.
+    ///
+    /// Not cancel-safe: when dropped, the board may have got a part of them.
+    pub async fn send(&mut self, namespace: &Namespace, bytes: &[u8]) -> Result<(), Fault> {
+        let session = self.session(namespace)?;
+        let (connection, delay) = (session.connection, session.character_delay);
+        self.log.record(Record::Input { connection, bytes: bytes.to_vec() });
+        if delay.is_zero() {
+            return self.write(namespace, bytes).await;
+        }
+        for byte in bytes.chunks(1) {
+            self.write(namespace, byte).await?;
+            self.drain_until(Instant::now() + delay).await;
+        }
+        Ok(())
+    }
+
+    /// Writes while reading, so that a board that only prints cannot block a board that listens.
+    async fn write(&mut self, namespace: &Namespace, bytes: &[u8]) -> Result<(), Fault> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (sessions, buffer) = (&mut self.sessions, &mut self.buffer);
+            let session = sessions.get_mut(namespace).filter(|session| !session.closed);
+            let console = &mut session.ok_or_else(|| closed(namespace))?.console;
+            let done = poll_fn(|poller| write_or_read(console.as_mut(), poller, rest, buffer)).await;
+            match done {
+                Ok(Written::Some(count)) => rest = &rest[count..],
+                Ok(Written::ReadInstead(0)) => {
+                    self.note_closed(namespace, "end of output".to_owned());
+                    return Err(closed(namespace));
+                }
+                Ok(Written::ReadInstead(length)) => {
+                    self.take(Event::Read { namespace: namespace.clone(), length });
+                }
+                Err(error) => {
+                    self.note_closed(namespace, error.to_string());
+                    return Err(super::fault::of_hal(&error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a prompt and, when none comes, presses `#` and Enter in case the board's output
+    /// was damaged: after half of the time that is left, then after each further tenth of it, six
+    /// times at most (LAVA 2026.07's forced prompt).
+    pub async fn wait_forcing_prompt(
+        &mut self,
+        namespace: &Namespace,
+        patterns: &PatternSet,
+        what: &str,
+        deadline: Instant,
+    ) -> Result<Found, Fault> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.log.debug(format!(
+            "Waiting using forced prompt support (timeout {})",
+            hours_minutes_seconds(left / 2)
+        ));
+        let mut pause = left / 2;
+        for _ in 0..6 {
+            let wait =
+                Wait { patterns, what: what.to_owned(), until: Some(Instant::now() + pause) };
+            match self.wait(namespace, wait).await {
+                Err(fault) if fault.timed_out_after.is_some() => {}
+                other => return other,
+            }
+            pause = left / 10;
+            self.log.warning(format!(
+                "No prompt yet: sending # in case the console's output was damaged; next try in {}",
+                hours_minutes_seconds(pause)
+            ));
+            self.send_line(namespace, "#").await?;
+        }
+        // The action's own time is over before this one's.
+        self.wait(namespace, Wait { patterns, what: what.to_owned(), until: None }).await
+    }
+
+    /// Closes a console; what runs behind it is ended.
+    pub async fn close(&mut self, namespace: &Namespace, reason: &str) {
+        self.note_closed(namespace, reason.to_owned());
+        let Some(mut session) = self.sessions.remove(namespace) else { return };
+        match session.console.close(CLOSING).await {
+            Ok(()) => {
+                if let Some(undo) = session.undo {
+                    self.undos.done(undo);
+                }
+            }
+            Err(error) => self.log.error(format!("closing the console failed: {error}")),
+        }
+    }
+
+    /// Closes all consoles.
+    pub async fn close_all(&mut self, reason: &str) {
+        for namespace in self.namespaces() {
+            self.close(&namespace, reason).await;
+        }
+    }
+
+    /// The namespaces that have a console, open or not.
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        self.sessions.keys().cloned().collect()
+    }
+}
+
+enum Written {
+    Some(usize),
+    ReadInstead(usize),
+}
+
+fn write_or_read(
+    console: &mut dyn Console,
+    poller: &mut Poller<'_>,
+    bytes: &[u8],
+    buffer: &mut [u8],
+) -> Poll<Result<Written, HalError>> {
+    if let Poll::Ready(written) = console.poll_write(poller, bytes) {
+        return Poll::Ready(written.map(Written::Some));
+    }
+    console.poll_read(poller, buffer).map(|read| read.map(Written::ReadInstead))
+}
+
+fn closed(namespace: &Namespace) -> Fault {
+    Fault::infrastructure("Connection closed").with_hint(format!(
+        "what the console of namespace '{namespace}' runs has ended; its last lines tell why"
+    ))
+}
+
+/// Python's `repr` of a string, which LAVA's users know from `Sending line: 'root'`.
+pub fn python_repr(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut shown = String::with_capacity(text.len() + 2);
+    shown.push(quote);
+    for character in text.chars() {
+        match character {
+            '\\' => shown.push_str("\\\\"),
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            c if c == quote => {
+                shown.push('\\');
+                shown.push(c);
+            }
+            c if c.is_control() => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => shown.push(c),
+        }
+    }
+    shown.push(quote);
+    shown
+}
+
+/// The last lines of a console, bounded.
+#[derive(Default)]
+struct Tail {
+    lines: VecDeque<Vec<u8>>,
+    current: Vec<u8>,
+}
+
+impl Tail {
+    fn push(&mut self, bytes: &[u8]) {
+        // Only the end of a large chunk can still be among the last lines.
+        let start = bytes.len().saturating_sub(TAIL_LINES * TAIL_LINE_BYTES);
+        for part in bytes[start..].split_inclusive(|byte| *byte == b'\n') {
+            let room = TAIL_LINE_BYTES.saturating_sub(self.current.len());
+            let text = part.trim_ascii_end();
+            self.current.extend_from_slice(&text[..text.len().min(room)]);
+            if part.ends_with(b"\n") {
+                if self.lines.len() == TAIL_LINES {
+                    self.lines.pop_front();
+                }
+                self.lines.push_back(std::mem::take(&mut self.current));
+            }
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.lines
+            .iter()
+            .chain((!self.current.is_empty()).then_some(&self.current))
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! What a plan needs of the world, checked before anything is touched; all problems at once.
+
+use super::{Context, report_validation};
+use job::{Fault, FaultClass};
+use plan::{Action, Plan, Step, step::Download};
+use hal::process::{CommandLine, find_program};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Checks the plan against the world. Logs what LAVA logs of its validation.
+///
+/// # Errors
+/// One fault that names every problem; its class is that of the worst.
+pub(super) async fn run(
+    plan: &Plan,
+    context: &Context,
+    deadline: Instant,
+    cancel: &CancellationToken,
+) -> Result<(), Fault> {
+    let log = &context.log;
+    log.info("start: 0 validate");
+    let mut needs = Needs::default();
+    plan.actions.iter().for_each(|action| needs.collect(action));
+    let mut faults = needs.faults;
+    faults.extend(needs.programs.iter().filter_map(|program| missing(program)));
+    for download in &needs.downloads {
+        log.debug(format!("Validating that {} exists", crate::download::masked(&download.url)));
+    }
+    log.commit();
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Err(Fault::canceled("the job was canceled")),
+        found = context.fetches.downloader().preflight(&needs.downloads, deadline) => {
+            faults.extend(found.into_iter().map(|problem| problem.fault));
+        }
+    }
+    report_validation(log, faults.is_empty());
+    summary(faults).map_or(Ok(()), Err)
+}
+
+#[derive(Default)]
+struct Needs<'p> {
+    downloads: Vec<&'p Download>,
+    programs: Vec<&'p str>,
+    faults: Vec<Fault>,
+}
+
+impl<'p> Needs<'p> {
+    fn collect(&mut self, action: &'p Action) {
+        match &action.step {
+            Step::Unsupported { what } => self.faults.push(crate::actions::unsupported(what)),
+            Step::OverlayUnpack(_) => {
+                self.faults.push(crate::actions::unsupported("transfer_overlay"));
+            }
+            Step::Download(download) => self.downloads.push(download),
+            Step::ExecuteQemu(qemu) if qemu.docker.is_some() => {
+                self.faults.push(crate::actions::unsupported("boot qemu in docker"));
+            }
+            Step::ExecuteQemu(qemu) => self.programs.push(&qemu.command),
+            Step::ConnectDevice(connect) => self.programs.push(&connect.command),
+            Step::DeviceCommands(commands) => {
+                self.programs.extend(commands.commands.iter().map(String::as_str));
+            }
+            Step::UserCommand(command) => {
+                self.programs.extend(command.commands.iter().map(String::as_str));
+            }
+            Step::ApplyOverlayGuest { already_applied: false, .. } => {
+                self.programs.push("mke2fs");
+            }
+            Step::FetchDefinition(definition) => {
+                if matches!(definition.source, plan::step::DefinitionSource::Git { .. }) {
+                    self.programs.push("git");
+                }
+            }
+            _ => {}
+        }
+        action.children.iter().for_each(|child| self.collect(child));
+    }
+}
+
+fn missing(command: &str) -> Option<Fault> {
+    let line = match CommandLine::parse(command) {
+        Ok(line) => line,
+        Err(error) => return Some(Fault::configuration(error.to_string()).with_command(command)),
+    };
+    find_program(line.program(), None, None).err().map(|error| super::fault::of_hal(&error))
+}
+
+/// All problems as one fault; the lab's come before the job's.
+fn summary(faults: Vec<Fault>) -> Option<Fault> {
+    let class = faults.iter().map(|fault| fault.class).min_by_key(|class| match class {
+        FaultClass::Bug => 0,
+        FaultClass::Infrastructure => 1,
+        FaultClass::Configuration => 2,
+        _ => 3,
+    })?;
+    let mut messages: Vec<String> = Vec::new();
+    for fault in &faults {
+        if !messages.contains(&fault.message) {
+            messages.push(fault.message.clone());
+        }
+    }
+    let mut fault = Fault::new(class, format!("Invalid job data: {}", messages.join("; ")));
+    fault.hint = faults.into_iter().find_map(|fault| fault.hint);
+    Some(fault)
+}

@@ -1,0 +1,172 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// LAVA-compatible lab automation, light enough to float.
+///
+/// Pumice runs LAVA jobs: it powers the board, talks to its bootloader and its shell over the
+/// serial line, runs the tests and reports their results.
+#[derive(Debug, Parser)]
+#[command(name = "pumice", version, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a job on a device and write its log and results
+    Run(RunArguments),
+    /// Show what a job would do on a device, without touching anything
+    Plan(PlanArguments),
+    /// Check job definitions offline and report every problem
+    Check(CheckArguments),
+    /// Write the log and the results of a job again, from its journal
+    Report(ReportArguments),
+    /// Clean up after a job whose runner died: power off, end processes, remove files
+    Recover(RecoverArguments),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+    /// Print manual pages
+    Man(ManArguments),
+}
+
+/// Which device a job runs on.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArguments {
+    /// The device: a rendered dictionary (FILE.yaml) or a lab's device file (HOST.jinja2)
+    #[arg(long, value_name = "FILE", conflicts_with = "device_type")]
+    pub(crate) device: Option<PathBuf>,
+
+    /// A device of this type, without a device file; the job's own type if neither is given
+    #[arg(long, value_name = "NAME")]
+    pub(crate) device_type: Option<String>,
+
+    /// Set a variable of the device type; VALUE is YAML
+    #[arg(short = 'D', value_name = "KEY=VALUE")]
+    pub(crate) define: Vec<String>,
+
+    /// Look for device types here before the embedded ones; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(crate) device_types: Vec<PathBuf>,
+
+    /// The number the job is known by, part of names on the device
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) job_id: String,
+
+    /// The address boards reach this host by
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) dispatcher_ip: String,
+
+    /// Variables for the device's shell, in the form of LAVA's env.dut.yaml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_dut: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_CODES)]
+pub(crate) struct RunArguments {
+    /// The job definition
+    pub(crate) job: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+
+    /// Where log, results and journal go [default: pumice-<job id>]
+    #[arg(long, short = 'o', value_name = "DIR")]
+    pub(crate) output_dir: Option<PathBuf>,
+
+    /// What to print while the job runs [default: live on a terminal, else plain]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+
+    /// Keep downloads here between jobs [default: ~/.cache/pumice]
+    #[arg(long, value_name = "DIR", env = "PUMICE_CACHE")]
+    pub(crate) cache_dir: Option<PathBuf>,
+
+    /// Exit with 1 when a test case failed, although the job is complete
+    #[arg(long)]
+    pub(crate) fail_on_test: bool,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0    the job is complete
+  1    it is, but a test case failed (with --fail-on-test)
+  2    the command line is wrong
+  3    the job or the device definition is wrong; nothing was touched
+  4    the job failed by its own fault
+  5    the job failed by the fault of the lab
+  6    the job failed by a bug of Pumice
+  130  the job was canceled";
+
+/// What `pumice run` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The tree of actions with their times, and the console as it comes
+    Live,
+    /// One line per event, for logs of other systems
+    Plain,
+    /// LAVA's log records, as lava-run prints them
+    Lava,
+    /// The journal as JSON, one object per line
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    /// The job definition
+    pub(crate) job: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+
+    /// What to print
+    #[arg(long, value_enum, default_value = "tree")]
+    pub(crate) format: PlanFormat,
+}
+
+/// What `pumice plan` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// A tree for people
+    Tree,
+    /// level, name, max_retries, timeout in seconds, url, pipeline
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Job definitions; a file with a rendered device is recognised
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// The output directory of the job, or its journal
+    pub(crate) job: PathBuf,
+
+    /// Where to write [default: beside the journal]
+    #[arg(long, short = 'o', value_name = "DIR")]
+    pub(crate) output_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecoverArguments {
+    /// The output directory of the job, or its journal
+    pub(crate) job: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArguments {
+    /// Write a page per subcommand here instead of the main page to standard output
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}

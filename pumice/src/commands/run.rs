@@ -1,0 +1,134 @@
+//! `pumice run JOB`
+
+use crate::{
+    cli::RunArguments,
+    display,
+    exit::{Exit, Stop},
+    input::{self, Planned},
+};
+use dispatcher::{
+    download::{CacheOptions, Downloader, DownloaderOptions},
+    journal::{Journal, Summary, unix_micros},
+    run::{self, JobFacts, JobLog},
+};
+use job::{Fault, JobId, id::DeviceName};
+use std::path::{Path, PathBuf};
+use tokio_util::sync::CancellationToken;
+use wire::journal::{FORMAT, Header, Record};
+
+/// What is kept of downloads between jobs; the least recently used goes first.
+const CACHE_BYTES: u64 = 10 << 30;
+
+pub(crate) fn main(arguments: &RunArguments) -> Result<Exit, Stop> {
+    let planned = input::plan(&arguments.job, &arguments.device)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(run_job(arguments, &planned))
+}
+
+async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, Stop> {
+    let output = output_directory(arguments)?;
+    let mut journal = Journal::create(&output, header(arguments, planned))
+        .map_err(|error| stop_of(&error.to_fault()))?;
+    for observer in display::observers(arguments.format, planned) {
+        journal.observe(observer);
+    }
+    let log = JobLog::new(journal);
+    log.record(Record::Secrets(secrets(planned)));
+    log.record(Record::Description(plan::description(&planned.plan)));
+    let cancel = CancellationToken::new();
+    let signals = tokio::spawn(cancel_on_signals(cancel.clone()));
+    let downloader = Downloader::new(DownloaderOptions {
+        cache: cache_directory(arguments)
+            .map(|directory| CacheOptions { directory, max_bytes: CACHE_BYTES }),
+        ..DownloaderOptions::default()
+    });
+    let facts = facts(arguments, planned, &output);
+    let outcome = run::run(&planned.plan, facts, log.clone(), downloader, &cancel).await;
+    signals.abort();
+    let summary = log.finish().map_err(|fault| stop_of(&fault))?;
+    display::conclude(arguments.format, &summary, &output);
+    Ok(match outcome.failure {
+        Some(failure) => failure.fault.class.into(),
+        None if arguments.fail_on_test && has_failed_tests(&summary) => Exit::TestFailed,
+        None => Exit::Complete,
+    })
+}
+
+fn output_directory(arguments: &RunArguments) -> Result<PathBuf, Stop> {
+    let path = arguments
+        .output_dir
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!("pumice-{}", arguments.device.job_id)));
+    fs_err::create_dir_all(&path)?;
+    Ok(fs_err::canonicalize(&path)?)
+}
+
+/// `~/.cache/pumice`, or where XDG puts it.
+fn cache_directory(arguments: &RunArguments) -> Option<PathBuf> {
+    arguments.cache_dir.clone().or_else(|| {
+        let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
+            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"))
+        });
+        base.map(|base| base.join("pumice"))
+    })
+}
+
+fn header(arguments: &RunArguments, planned: &Planned) -> Header {
+    Header {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        job_id: JobId::new(arguments.device.job_id.clone()),
+        job_name: planned.definition.job_name.clone(),
+        device: planned.device.hostname.clone(),
+        device_type: planned.device.device_type.clone(),
+        started_unix_micros: unix_micros(),
+    }
+}
+
+fn facts(arguments: &RunArguments, planned: &Planned, output: &Path) -> JobFacts {
+    let id = arguments.device.job_id.clone();
+    let mut environment = planned.definition.secrets.clone();
+    environment.push(("LAVA_JOB_ID".to_owned(), id.clone()));
+    JobFacts {
+        id: JobId::new(id),
+        name: planned.definition.job_name.clone(),
+        device: DeviceName::new(planned.device.hostname.clone()),
+        device_type: planned.device.device_type.clone(),
+        command_environment: environment,
+        work_dir: output.join("tmp"),
+    }
+}
+
+fn secrets(planned: &Planned) -> Vec<String> {
+    planned.definition.secrets.iter().map(|(_, value)| value.clone()).collect()
+}
+
+fn has_failed_tests(summary: &Summary) -> bool {
+    summary.suites.iter().any(|suite| suite.name != "lava" && suite.totals.fail > 0)
+}
+
+fn stop_of(fault: &Fault) -> Stop {
+    let hint = fault.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    Stop::new(fault.class.into(), format!("{}{hint}", fault.message))
+}
+
+/// The first signal cancels the job. Power-off and clean-up cannot be interrupted: they are
+/// bounded, and a board that stays powered is worse than a few seconds.
+async fn cancel_on_signals(cancel: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let mut streams: Vec<_> = signals.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+    loop {
+        std::future::poll_fn(|poller| {
+            let mut ready = std::task::Poll::Pending;
+            for stream in &mut streams {
+                if stream.poll_recv(poller).is_ready() {
+                    ready = std::task::Poll::Ready(());
+                }
+            }
+            ready
+        })
+        .await;
+        cancel.cancel();
+    }
+}

@@ -1,0 +1,192 @@
+//! Reads what the user gave: the job, the device, and what goes with them.
+
+use crate::{
+    cli::DeviceArguments,
+    exit::{Exit, Stop},
+    message,
+};
+use job::{Device, Problem, definition::Definition, document::Cursor};
+use plan::{Facts, Plan};
+use std::path::Path;
+use templates::{Renderer, Scheduled};
+use yaml::{Limits, Map, Node};
+
+/// A job with its device, planned.
+pub(crate) struct Planned {
+    pub(crate) definition: Definition,
+    pub(crate) device: Device,
+    pub(crate) plan: Plan,
+}
+
+/// Reads and plans a job.
+///
+/// # Errors
+/// Every problem found, each with its file and line.
+pub(crate) fn plan(job: &Path, arguments: &DeviceArguments) -> Result<Planned, Stop> {
+    let source = Source::read(job)?;
+    let problems = crate::schema::check_job(&source.node);
+    if !problems.is_empty() {
+        return Err(source.stop(&problems));
+    }
+    let definition = Definition::from_node(&source.node).map_err(|found| source.stop(&found))?;
+    let device = device(&definition, arguments)?;
+    let env_dut = match &arguments.env_dut {
+        Some(path) => Some(environment(path)?),
+        None => None,
+    };
+    let facts = Facts {
+        dispatcher_ip: arguments.dispatcher_ip.clone(),
+        env_dut,
+        ..Facts::new(job::JobId::new(arguments.job_id.clone()))
+    };
+    let plan = plan::plan(&definition, &device, &facts).map_err(|found| source.stop(&found))?;
+    Ok(Planned { definition, device, plan })
+}
+
+/// A YAML document of the user's.
+pub(crate) struct Source {
+    name: String,
+    text: String,
+    pub(crate) node: Node,
+}
+
+impl Source {
+    /// Reads and loads a file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Stop> {
+        let text = fs_err::read_to_string(path)
+            .map_err(|error| Stop::bad_definition(error.to_string()))?;
+        Self::load(path.display().to_string(), text)
+    }
+
+    fn load(name: String, text: String) -> Result<Self, Stop> {
+        match yaml::load(&text, &Limits::default()) {
+            Ok(node) => Ok(Self { name, text, node }),
+            Err(error) => {
+                Err(Stop::bad_definition(format!("{name}: {error}\n{}", error.snippet(&text))))
+            }
+        }
+    }
+
+    /// All problems of the document, one below the other.
+    pub(crate) fn describe(&self, problems: &[Problem]) -> String {
+        problems
+            .iter()
+            .map(|problem| crate::schema::render(problem, &self.name, &self.text))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    fn stop(&self, problems: &[Problem]) -> Stop {
+        Stop::bad_definition(self.describe(problems))
+    }
+}
+
+/// The device of the job, rendered when it is a template.
+fn device(definition: &Definition, arguments: &DeviceArguments) -> Result<Device, Stop> {
+    let source = match &arguments.device {
+        Some(path) if path.extension().is_some_and(|extension| extension == "jinja2") => {
+            rendered_file(path, definition, arguments)?
+        }
+        Some(path) => Source::read(path)?,
+        None => rendered_type(definition, arguments)?,
+    };
+    let problems = crate::schema::check_device(&source.node);
+    if !problems.is_empty() {
+        return Err(source.stop(&problems));
+    }
+    Device::from_node(&source.node).map_err(|problems| source.stop(&problems))
+}
+
+fn rendered_file(
+    path: &Path,
+    definition: &Definition,
+    arguments: &DeviceArguments,
+) -> Result<Source, Stop> {
+    if !arguments.define.is_empty() {
+        message::warning("-D sets variables of a device type; with a device file it has no effect");
+    }
+    let text = fs_err::read_to_string(path)
+        .map_err(|error| Stop::bad_definition(error.to_string()))?;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let device = templates::Device::Text { name: &name, text: &text };
+    let host = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let scheduled = Scheduled {
+        device_name: host.as_deref(),
+        device_type: definition.device_type.as_deref(),
+    };
+    render(device, definition, arguments, scheduled, path.display().to_string())
+}
+
+fn rendered_type(definition: &Definition, arguments: &DeviceArguments) -> Result<Source, Stop> {
+    let name = arguments.device_type.as_ref().or(definition.device_type.as_ref()).ok_or_else(|| {
+        Stop::bad_definition("no device: give --device FILE or --device-type NAME")
+    })?;
+    let settings = settings(&arguments.define)?;
+    let scheduled = Scheduled { device_name: Some(name), device_type: Some(name) };
+    let device = templates::Device::Type { name, settings: &settings };
+    render(device, definition, arguments, scheduled, format!("device type {name}"))
+}
+
+fn render(
+    device: templates::Device<'_>,
+    definition: &Definition,
+    arguments: &DeviceArguments,
+    scheduled: Scheduled<'_>,
+    name: String,
+) -> Result<Source, Stop> {
+    let mut renderer = Renderer::new();
+    for directory in &arguments.device_types {
+        renderer = renderer.with_directory(directory);
+    }
+    let rendered = renderer
+        .with_embedded(device_types::TEMPLATES)
+        .render(device, &definition.context, scheduled)
+        .map_err(|error| Stop::bad_definition(format!("{name}: {error}")))?;
+    for unset in &rendered.unset {
+        message::warning(&format!("{name}: a required setting is missing: {unset}"));
+    }
+    Source::load(format!("{name} (rendered)"), rendered.text)
+}
+
+/// `-D KEY=VALUE`, the value being YAML.
+fn settings(defines: &[String]) -> Result<Map, Stop> {
+    let mut settings = Map::new();
+    for define in defines {
+        let (key, value) = define.split_once('=').ok_or_else(|| {
+            Stop::bad_definition(format!("-D {define}: expected KEY=VALUE"))
+        })?;
+        let value = yaml::load(value, &Limits::default())
+            .map_err(|error| Stop::bad_definition(format!("-D {define}: {error}")))?;
+        settings.insert(key, value);
+    }
+    Ok(settings)
+}
+
+/// LAVA's `env.dut.yaml`: `purge` or `removes` applied to our own environment, then `overrides`.
+fn environment(path: &Path) -> Result<Vec<(String, String)>, Stop> {
+    let source = Source::read(path)?;
+    let purge = source.node.get("purge").is_some_and(Node::is_truthy);
+    let root = Cursor::root(&source.node);
+    let mut problems = Vec::new();
+    let removed = root.texts_at("removes", &mut problems);
+    let overrides = root
+        .set("overrides")
+        .map(|overrides| overrides.text_entries(&mut problems))
+        .unwrap_or_default();
+    if !problems.is_empty() {
+        return Err(source.stop(&problems));
+    }
+    let inherited = std::env::vars().filter(|(name, _)| {
+        let overridden = overrides.iter().any(|(override_name, _)| override_name == name);
+        !purge && !removed.contains(name) && !overridden
+    });
+    let mut variables: Vec<_> = inherited.collect();
+    variables.extend(overrides);
+    Ok(variables)
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::InfrastructureFault, error.to_string())
+    }
+}
