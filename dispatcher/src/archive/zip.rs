@@ -26,7 +26,7 @@ pub fn extract_only_member(
     let index = only_file(&mut archive)?;
     let mut member = archive.by_index(index).map_err(|error| sort(error, None))?;
     let name = printable(&String::from_utf8_lossy(member.name_raw()));
-    if member.enclosed_name().is_none() {
+    if climbs(member.name_raw()) {
         return Err(ArchiveError::Escapes {
             member: name,
             reason: "its name leaves the directory",
@@ -52,6 +52,12 @@ pub fn extract_only_member(
                 source,
             })?;
     }
+}
+
+/// Whether a name is absolute or goes up. The crate's own check would make it harmless instead.
+fn climbs(name: &[u8]) -> bool {
+    let separator = |&byte: &u8| byte == b'/' || byte == b'\\';
+    name.first().is_some_and(separator) || name.split(separator).any(|part| part == b"..")
 }
 
 fn only_file<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<usize, ArchiveError> {

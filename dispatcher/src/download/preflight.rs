@@ -72,8 +72,10 @@ impl Downloader {
                 let headers = job_headers(&download.headers)?;
                 let candidates = self.candidates(&url, download)?;
                 let mut result = Ok(());
-                for candidate in &candidates {
-                    result = self.ask(candidate, &headers, deadline).await;
+                for (index, candidate) in candidates.iter().enumerate() {
+                    let is_last = index + 1 == candidates.len();
+                    let retries = self.attempts(is_last, self.options.preflight_attempts);
+                    result = self.ask(candidate, &headers, retries, deadline).await;
                     if result.is_ok() {
                         break;
                     }
@@ -83,13 +85,13 @@ impl Downloader {
         }
     }
 
-    async fn ask(&self, url: &Url, headers: &HeaderMap, deadline: Instant) -> Result<(), Failure> {
-        let options = &self.options;
-        let mut retries = Retries::new(
-            options.preflight_attempts,
-            options.first_pause,
-            options.longest_pause,
-        );
+    async fn ask(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        mut retries: Retries,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         loop {
             let mut result = self.ask_once(&Method::HEAD, url, headers).await;
             if matches!(result, Err(Failure::Status { .. })) {

@@ -122,7 +122,7 @@ impl<'a> Transfer<'a> {
 
     pub(super) async fn run(&self, progress: &mut OnProgress<'_>) -> Result<Brought, Failure> {
         if let Some(sha256) = self.downloader.cached(self.download)
-            && let Some(brought) = self.from_cache(&sha256, progress).await?
+            && let Some(brought) = self.take_cached(&sha256, progress).await?
         {
             return Ok(brought);
         }
@@ -137,7 +137,7 @@ impl<'a> Transfer<'a> {
                 )));
             }
             match self
-                .from_server(candidate, &headers, is_last, progress)
+                .transfer_from(candidate, &headers, is_last, progress)
                 .await
             {
                 Err(failure) if !is_last && failure.is_the_servers() => last = Some(failure),
@@ -149,7 +149,7 @@ impl<'a> Transfer<'a> {
 
     /// Takes a content out of the cache. `None` when it is not there or damaged, in which case it
     /// is dropped.
-    async fn from_cache(
+    async fn take_cached(
         &self,
         sha256: &str,
         progress: &mut OnProgress<'_>,
@@ -182,7 +182,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    async fn from_server(
+    async fn transfer_from(
         &self,
         url: &Url,
         headers: &HeaderMap,
@@ -209,7 +209,7 @@ impl<'a> Transfer<'a> {
             {
                 Ok(None) => {
                     let entry = known.take().map(|entry| entry.sha256).unwrap_or_default();
-                    match self.from_cache(&entry, progress).await? {
+                    match self.take_cached(&entry, progress).await? {
                         Some(brought) => return Ok(brought),
                         None => continue,
                     }

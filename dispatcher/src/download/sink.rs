@@ -294,6 +294,7 @@ impl Work {
                     read: 0,
                     chunks,
                     current: Bytes::new(),
+                    ended: false,
                 };
                 (Reader::Queue(queue), kept, plan.destination.clone(), None)
             }
@@ -461,6 +462,8 @@ struct Queue {
     read: u64,
     chunks: mpsc::Receiver<Chunk>,
     current: Bytes,
+    /// A decoder may ask again after the end.
+    ended: bool,
 }
 
 impl Read for Queue {
@@ -477,9 +480,12 @@ impl Read for Queue {
             };
         }
         while self.current.is_empty() {
+            if self.ended {
+                return Ok(0);
+            }
             match self.chunks.blocking_recv() {
                 Some(Chunk::Data(bytes)) => self.current = bytes,
-                Some(Chunk::End) => return Ok(0),
+                Some(Chunk::End) => self.ended = true,
                 None => return Err(io::Error::other("nobody waits for it any more")),
             }
         }
