@@ -7,6 +7,8 @@
 pub mod lines;
 pub mod matcher;
 pub mod pattern;
+pub mod signal;
 
 pub use matcher::{Found, Matcher, Watch};
 pub use pattern::{Pattern, PatternError, PatternSet};
+pub use signal::{Signal, SignalDecoder, SignalEvent};
