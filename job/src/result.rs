@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
 /// The four results LAVA knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TestResult {
     /// It did what it should.
@@ -15,6 +15,7 @@ pub enum TestResult {
     /// It was not run.
     Skip,
     /// Nobody can tell.
+    #[default]
     Unknown,
 }
 
@@ -66,12 +67,6 @@ pub struct CaseResult {
     /// Why a result is `unknown` or was forced to fail, in one sentence; exported in `results.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-impl Default for TestResult {
-    fn default() -> Self {
-        Self::Unknown
-    }
 }
 
 impl TestResult {

@@ -8,7 +8,12 @@ use std::path::PathBuf;
 /// Pumice runs LAVA jobs: it powers the board, talks to its bootloader and its shell over the
 /// serial line, runs the tests and reports their results.
 #[derive(Debug, Parser)]
-#[command(name = "pumice", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "pumice",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

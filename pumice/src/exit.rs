@@ -35,7 +35,10 @@ pub(crate) struct Stop {
 impl Stop {
     /// Ends with a text.
     pub(crate) fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, text: text.into() }
+        Self {
+            exit,
+            text: text.into(),
+        }
     }
 
     /// The definition of the job or the device is bad.

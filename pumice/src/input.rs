@@ -40,7 +40,11 @@ pub(crate) fn plan(job: &Path, arguments: &DeviceArguments) -> Result<Planned, S
         ..Facts::new(job::JobId::new(arguments.job_id.clone()))
     };
     let plan = plan::plan(&definition, &device, &facts).map_err(|found| source.stop(&found))?;
-    Ok(Planned { definition, device, plan })
+    Ok(Planned {
+        definition,
+        device,
+        plan,
+    })
 }
 
 /// A YAML document of the user's.
@@ -61,9 +65,10 @@ impl Source {
     fn load(name: String, text: String) -> Result<Self, Stop> {
         match yaml::load(&text, &Limits::default()) {
             Ok(node) => Ok(Self { name, text, node }),
-            Err(error) => {
-                Err(Stop::bad_definition(format!("{name}: {error}\n{}", error.snippet(&text))))
-            }
+            Err(error) => Err(Stop::bad_definition(format!(
+                "{name}: {error}\n{}",
+                error.snippet(&text)
+            ))),
         }
     }
 
@@ -84,7 +89,11 @@ impl Source {
 /// The device of the job, rendered when it is a template.
 fn device(definition: &Definition, arguments: &DeviceArguments) -> Result<Device, Stop> {
     let source = match &arguments.device {
-        Some(path) if path.extension().is_some_and(|extension| extension == "jinja2") => {
+        Some(path)
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "jinja2") =>
+        {
             rendered_file(path, definition, arguments)?
         }
         Some(path) => Source::read(path)?,
@@ -105,26 +114,56 @@ fn rendered_file(
     if !arguments.define.is_empty() {
         message::warning("-D sets variables of a device type; with a device file it has no effect");
     }
-    let text = fs_err::read_to_string(path)
-        .map_err(|error| Stop::bad_definition(error.to_string()))?;
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let device = templates::Device::Text { name: &name, text: &text };
-    let host = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let text =
+        fs_err::read_to_string(path).map_err(|error| Stop::bad_definition(error.to_string()))?;
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    let device = templates::Device::Text {
+        name: &name,
+        text: &text,
+    };
+    let host = path
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
     let scheduled = Scheduled {
         device_name: host.as_deref(),
         device_type: definition.device_type.as_deref(),
     };
-    render(device, definition, arguments, scheduled, path.display().to_string())
+    render(
+        device,
+        definition,
+        arguments,
+        scheduled,
+        path.display().to_string(),
+    )
 }
 
 fn rendered_type(definition: &Definition, arguments: &DeviceArguments) -> Result<Source, Stop> {
-    let name = arguments.device_type.as_ref().or(definition.device_type.as_ref()).ok_or_else(|| {
-        Stop::bad_definition("no device: give --device FILE or --device-type NAME")
-    })?;
+    let name = arguments
+        .device_type
+        .as_ref()
+        .or(definition.device_type.as_ref())
+        .ok_or_else(|| {
+            Stop::bad_definition("no device: give --device FILE or --device-type NAME")
+        })?;
     let settings = settings(&arguments.define)?;
-    let scheduled = Scheduled { device_name: Some(name), device_type: Some(name) };
-    let device = templates::Device::Type { name, settings: &settings };
-    render(device, definition, arguments, scheduled, format!("device type {name}"))
+    let scheduled = Scheduled {
+        device_name: Some(name),
+        device_type: Some(name),
+    };
+    let device = templates::Device::Type {
+        name,
+        settings: &settings,
+    };
+    render(
+        device,
+        definition,
+        arguments,
+        scheduled,
+        format!("device type {name}"),
+    )
 }
 
 fn render(
@@ -152,9 +191,9 @@ fn render(
 fn settings(defines: &[String]) -> Result<Map, Stop> {
     let mut settings = Map::new();
     for define in defines {
-        let (key, value) = define.split_once('=').ok_or_else(|| {
-            Stop::bad_definition(format!("-D {define}: expected KEY=VALUE"))
-        })?;
+        let (key, value) = define
+            .split_once('=')
+            .ok_or_else(|| Stop::bad_definition(format!("-D {define}: expected KEY=VALUE")))?;
         let value = yaml::load(value, &Limits::default())
             .map_err(|error| Stop::bad_definition(format!("-D {define}: {error}")))?;
         settings.insert(key, value);
@@ -177,7 +216,9 @@ fn environment(path: &Path) -> Result<Vec<(String, String)>, Stop> {
         return Err(source.stop(&problems));
     }
     let inherited = std::env::vars().filter(|(name, _)| {
-        let overridden = overrides.iter().any(|(override_name, _)| override_name == name);
+        let overridden = overrides
+            .iter()
+            .any(|(override_name, _)| override_name == name);
         !purge && !removed.contains(name) && !overridden
     });
     let mut variables: Vec<_> = inherited.collect();

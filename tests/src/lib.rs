@@ -64,8 +64,14 @@ impl Run {
     pub fn new(job: &Path, directory: &Path) -> Self {
         let directory = directory.join("output");
         let mut command = command(&pumice());
-        command.arg("run").arg(job).arg("--output-dir").arg(&directory);
-        command.arg("--cache-dir").arg(directory.with_extension("cache"));
+        command
+            .arg("run")
+            .arg(job)
+            .arg("--output-dir")
+            .arg(&directory);
+        command
+            .arg("--cache-dir")
+            .arg(directory.with_extension("cache"));
         command.args(["--format", "plain"]);
         Self { command, directory }
     }
@@ -99,19 +105,33 @@ impl Run {
 /// The `pumice` of this build: cargo puts it beside the tests' folder.
 pub fn pumice() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
-    let folder = test.parent().and_then(Path::parent).expect("tests are in target/*/deps");
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("tests are in target/*/deps");
     let program = folder.join("pumice");
-    assert!(program.is_file(), "{} is not built: cargo build -p pumice", program.display());
+    assert!(
+        program.is_file(),
+        "{} is not built: cargo build -p pumice",
+        program.display()
+    );
     program
 }
 
 /// The output of a shell script whose `$1` is a path; `None` when it fails.
 pub fn shell(script: &str, path: &Path) -> Option<Vec<u8>> {
-    let output = command(Path::new("sh")).args(["-c", script, "sh"]).arg(path).output().ok()?;
+    let output = command(Path::new("sh"))
+        .args(["-c", script, "sh"])
+        .arg(path)
+        .output()
+        .ok()?;
     output.status.success().then_some(output.stdout)
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests start programs as a user would")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests start programs as a user would"
+)]
 fn command(program: &Path) -> Command {
     Command::new(program)
 }

@@ -1,4 +1,5 @@
 //! The job that a real LAVA was recorded with, run here: the same cases with the same results.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use integration::{Run, demo_images, reference_data, skipped};
 use std::{collections::BTreeMap, path::Path};
@@ -6,17 +7,31 @@ use yaml::{Limits, Node};
 
 #[test]
 fn recorded_qemu_job_gives_the_recorded_results() {
-    let (Some(reference), Some(images)) = (reference_data(), demo_images()) else { return };
+    let (Some(reference), Some(images)) = (reference_data(), demo_images()) else {
+        return;
+    };
     let golden = reference.join("golden/peer/qemu");
     let directory = tempfile::tempdir().unwrap();
-    let Some(ramdisk) = ramdisk_named(&images, "lavavm", directory.path()) else { return };
+    let Some(ramdisk) = ramdisk_named(&images, "lavavm", directory.path()) else {
+        return;
+    };
     let definitions = directory.path().join("testdefs");
-    commit(&definitions, "defs/parsed.yaml", &golden.join("testdefs/parsed.yaml"));
+    commit(
+        &definitions,
+        "defs/parsed.yaml",
+        &golden.join("testdefs/parsed.yaml"),
+    );
 
     let job = fs_err::read_to_string(golden.join("job.yaml"))
         .unwrap()
-        .replace("/srv/peer/img/vmlinuz", &images.join("vmlinuz").display().to_string())
-        .replace("/srv/peer/img/ramdisk.cpio.gz", &ramdisk.display().to_string())
+        .replace(
+            "/srv/peer/img/vmlinuz",
+            &images.join("vmlinuz").display().to_string(),
+        )
+        .replace(
+            "/srv/peer/img/ramdisk.cpio.gz",
+            &ramdisk.display().to_string(),
+        )
         .replace("/srv/peer/testdefs", &definitions.display().to_string());
     let job_file = directory.path().join("job.yaml");
     fs_err::write(&job_file, job).unwrap();
@@ -49,7 +64,15 @@ fn results(log: &Path) -> Vec<Node> {
 
 /// What a test reported, in order: suite, case, result, set, measurement, units, reference.
 fn cases(results: &[Node]) -> Vec<Vec<String>> {
-    let fields = ["definition", "case", "result", "set", "measurement", "units", "reference"];
+    let fields = [
+        "definition",
+        "case",
+        "result",
+        "set",
+        "measurement",
+        "units",
+        "reference",
+    ];
     results
         .iter()
         .filter(|result| text(result, "definition") != "lava")
@@ -60,15 +83,25 @@ fn cases(results: &[Node]) -> Vec<Vec<String>> {
 /// How often each case of the suite `lava` came, with its result.
 fn names_in_suite_lava(results: &[Node]) -> BTreeMap<(String, String), usize> {
     let mut names = BTreeMap::new();
-    for result in results.iter().filter(|result| text(result, "definition") == "lava") {
-        *names.entry((text(result, "case"), text(result, "result"))).or_default() += 1;
+    for result in results
+        .iter()
+        .filter(|result| text(result, "definition") == "lava")
+    {
+        *names
+            .entry((text(result, "case"), text(result, "result")))
+            .or_default() += 1;
     }
     names
 }
 
 fn text(result: &Node, field: &str) -> String {
-    result.get(field).map(|value| format!("{:?}", value.value)).unwrap_or_default()
-        .trim_start_matches("String(\"").trim_end_matches("\")").to_owned()
+    result
+        .get(field)
+        .map(|value| format!("{:?}", value.value))
+        .unwrap_or_default()
+        .trim_start_matches("String(\"")
+        .trim_end_matches("\")")
+        .to_owned()
 }
 
 /// The demo's ramdisk with another host name: a second archive behind the first one.
@@ -98,5 +131,8 @@ fn commit(repository: &Path, name: &str, content: &Path) {
     fs_err::copy(content, &file).unwrap();
     let script = "cd \"$1\" && git init -q -b main && git add . && \
          git -c user.name=test -c user.email=test@localhost commit -q -m definitions";
-    assert!(integration::shell(script, repository).is_some(), "git failed");
+    assert!(
+        integration::shell(script, repository).is_some(),
+        "git failed"
+    );
 }

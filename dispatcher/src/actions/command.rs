@@ -14,10 +14,21 @@ pub async fn run(
     context: &mut Context,
 ) -> Result<Extra, Fault> {
     if !command.undo.is_empty() {
-        let commands = command.undo.iter().map(|line| words(line)).collect::<Result<_, _>>()?;
-        context.undos.register(Undo::Run { name: command.name.clone(), commands });
+        let commands = command
+            .undo
+            .iter()
+            .map(|line| words(line))
+            .collect::<Result<_, _>>()?;
+        context.undos.register(Undo::Run {
+            name: command.name.clone(),
+            commands,
+        });
     }
-    context.log.info(format!("Running user command '{}'", command.name));
-    context.run_commands(&command.commands, step.deadline).await?;
+    context
+        .log
+        .info(format!("Running user command '{}'", command.name));
+    context
+        .run_commands(&command.commands, step.deadline)
+        .await?;
     Ok(Extra::new())
 }

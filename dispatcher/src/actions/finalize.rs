@@ -23,7 +23,9 @@ pub async fn read_feedback(
             wait.as_secs()
         ));
         if close {
-            context.log.info(format!("Finalising connection for namespace '{namespace}'"));
+            context
+                .log
+                .info(format!("Finalising connection for namespace '{namespace}'"));
             context.consoles.close(&namespace, "the job is over").await;
         }
     }

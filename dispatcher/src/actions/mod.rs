@@ -28,7 +28,11 @@ pub async fn run(
     deadline: Instant,
     context: &mut Context,
 ) -> Result<Extra, Fault> {
-    let step = StepRun { action, deadline, started: Instant::now() };
+    let step = StepRun {
+        action,
+        deadline,
+        started: Instant::now(),
+    };
     match &action.step {
         Step::Group | Step::TestDefinition | Step::Finalize => Ok(Extra::new()),
         Step::Skip => {
@@ -56,16 +60,18 @@ pub async fn run(
         Step::AppendOverlays(append) => {
             deploy::append_overlays::append(&step, append, context).await
         }
-        Step::ApplyOverlayGuest { size_mib, already_applied } => {
-            deploy::guest::build(&step, *size_mib, *already_applied, context).await
-        }
+        Step::ApplyOverlayGuest {
+            size_mib,
+            already_applied,
+        } => deploy::guest::build(&step, *size_mib, *already_applied, context).await,
 
         Step::ExecuteQemu(qemu) => boot::qemu::start(&step, qemu, context),
         Step::ConnectDevice(connect) => boot::connect::connect(&step, connect, context),
         Step::DeviceCommands(commands) => boot::reset::commands(&step, commands, context).await,
-        Step::SendRebootCommands { commands, shutdown_message } => {
-            boot::reset::reboot(&step, commands, shutdown_message, context).await
-        }
+        Step::SendRebootCommands {
+            commands,
+            shutdown_message,
+        } => boot::reset::reboot(&step, commands, shutdown_message, context).await,
         Step::AutoLogin(login) => boot::login::wait_for_kernel(&step, login, context).await,
         Step::Login(login) => boot::login::login(&step, login, context).await,
         Step::ExpectShell { prompts } => boot::shell::expect(&step, prompts, context).await,
@@ -96,7 +102,10 @@ pub async fn after_children(action: &Action, context: &mut Context) -> Result<Ex
 /// Gives back what the actions of a subtree hold, before they are tried again.
 pub async fn clean_up(action: &Action, context: &mut Context) {
     if let Step::ExecuteQemu(_) = action.step {
-        context.consoles.close(&action.namespace, "the boot is tried again").await;
+        context
+            .consoles
+            .close(&action.namespace, "the boot is tried again")
+            .await;
     }
     for child in &action.children {
         Box::pin(clean_up(child, context)).await;
@@ -116,7 +125,10 @@ pub struct StepRun<'a> {
 impl StepRun<'_> {
     /// The namespace whose console the action uses.
     pub fn console_namespace(&self) -> &Namespace {
-        self.action.connection_namespace.as_ref().unwrap_or(&self.action.namespace)
+        self.action
+            .connection_namespace
+            .as_ref()
+            .unwrap_or(&self.action.namespace)
     }
 
     /// A wait within the action's time and that of its connection.
@@ -158,7 +170,10 @@ pub fn group(found: &Found, name: &str) -> Option<String> {
 
 /// Patterns for people, as LAVA prints them.
 pub fn quoted(patterns: &[&str]) -> String {
-    let quoted: Vec<_> = patterns.iter().map(|pattern| python_repr(pattern)).collect();
+    let quoted: Vec<_> = patterns
+        .iter()
+        .map(|pattern| python_repr(pattern))
+        .collect();
     format!("[{}]", quoted.join(", "))
 }
 

@@ -74,8 +74,14 @@ pub struct Chunk {
 }
 
 enum Event {
-    Read { namespace: Namespace, length: usize },
-    Closed { namespace: Namespace, reason: String },
+    Read {
+        namespace: Namespace,
+        length: usize,
+    },
+    Closed {
+        namespace: Namespace,
+        reason: String,
+    },
 }
 
 impl Consoles {
@@ -127,7 +133,9 @@ impl Consoles {
 
     /// Whether the namespace has a console that is still open.
     pub fn is_open(&self, namespace: &Namespace) -> bool {
-        self.sessions.get(namespace).is_some_and(|session| !session.closed)
+        self.sessions
+            .get(namespace)
+            .is_some_and(|session| !session.closed)
     }
 
     /// Sets the pause after each typed character.
@@ -160,7 +168,10 @@ impl Consoles {
 
     /// The last lines of a console.
     pub fn tail(&self, namespace: &Namespace) -> Vec<String> {
-        self.sessions.get(namespace).map(|session| session.tail.lines()).unwrap_or_default()
+        self.sessions
+            .get(namespace)
+            .map(|session| session.tail.lines())
+            .unwrap_or_default()
     }
 
     /// Waits for one of the patterns; what follows the match stays for the next wait.
@@ -199,7 +210,11 @@ impl Consoles {
     ) -> Result<Found, Fault> {
         loop {
             let session = self.session(namespace)?;
-            if let Some(found) = session.matcher.find(patterns).map_err(|error| error.fault())? {
+            if let Some(found) = session
+                .matcher
+                .find(patterns)
+                .map_err(|error| error.fault())?
+            {
                 return Ok(found);
             }
             if session.closed {
@@ -223,21 +238,28 @@ impl Consoles {
         let left = Bytes::copy_from_slice(session.matcher.pending());
         if !left.is_empty() {
             session.matcher.clear_epoch();
-            return Ok(Chunk { bytes: left, recorded: true });
+            return Ok(Chunk {
+                bytes: left,
+                recorded: true,
+            });
         }
         if session.closed {
             return Err(closed(namespace));
         }
         let length = self.read(namespace).await?;
         let bytes = Bytes::copy_from_slice(&self.buffer[..length]);
-        Ok(Chunk { bytes, recorded: false })
+        Ok(Chunk {
+            bytes,
+            recorded: false,
+        })
     }
 
     /// Records bytes of [`next_chunk`](Self::next_chunk).
     pub fn record_bytes(&mut self, namespace: &Namespace, bytes: &[u8]) {
         if let Some(session) = self.sessions.get_mut(namespace) {
             session.tail.push(bytes);
-            self.log.output(session.connection, Epoch(self.epoch), bytes);
+            self.log
+                .output(session.connection, Epoch(self.epoch), bytes);
         }
     }
 
@@ -253,7 +275,9 @@ impl Consoles {
     pub async fn drain_until_quiet(&mut self, until: Instant) {
         loop {
             let quiet = (Instant::now() + QUIET).min(until);
-            let Ok(event) = timeout_at(quiet, self.event(None)).await else { return };
+            let Ok(event) = timeout_at(quiet, self.event(None)).await else {
+                return;
+            };
             self.take(event);
             if Instant::now() >= until || self.sessions.values().all(|session| session.closed) {
                 return;
@@ -285,8 +309,14 @@ impl Consoles {
     async fn read(&mut self, namespace: &Namespace) -> Result<usize, Fault> {
         loop {
             match self.event(Some(namespace)).await {
-                Event::Read { namespace: from, length } if from == *namespace => return Ok(length),
-                Event::Closed { namespace: from, reason } if from == *namespace => {
+                Event::Read {
+                    namespace: from,
+                    length,
+                } if from == *namespace => return Ok(length),
+                Event::Closed {
+                    namespace: from,
+                    reason,
+                } if from == *namespace => {
                     self.note_closed(&from, reason);
                     return Err(closed(namespace));
                 }
@@ -302,7 +332,10 @@ impl Consoles {
             let feedback = active.is_some_and(|active| active != namespace);
             if session.feedback != feedback {
                 session.feedback = feedback;
-                self.log.record(Record::Feedback { connection: session.connection, on: feedback });
+                self.log.record(Record::Feedback {
+                    connection: session.connection,
+                    on: feedback,
+                });
             }
         }
         let (sessions, buffer) = (&mut self.sessions, &mut self.buffer);
@@ -311,9 +344,15 @@ impl Consoles {
                 if let Poll::Ready(read) = session.console.poll_read(poller, buffer) {
                     let namespace = namespace.clone();
                     return Poll::Ready(match read {
-                        Ok(0) => Event::Closed { namespace, reason: "end of output".to_owned() },
+                        Ok(0) => Event::Closed {
+                            namespace,
+                            reason: "end of output".to_owned(),
+                        },
                         Ok(length) => Event::Read { namespace, length },
-                        Err(error) => Event::Closed { namespace, reason: error.to_string() },
+                        Err(error) => Event::Closed {
+                            namespace,
+                            reason: error.to_string(),
+                        },
                     });
                 }
             }
@@ -326,7 +365,8 @@ impl Consoles {
         if let Some(session) = self.sessions.get_mut(namespace) {
             let bytes = &self.buffer[..length];
             session.tail.push(bytes);
-            self.log.output(session.connection, Epoch(self.epoch), bytes);
+            self.log
+                .output(session.connection, Epoch(self.epoch), bytes);
         }
     }
 
@@ -337,20 +377,24 @@ impl Consoles {
             session.closed = true;
             let connection = session.connection;
             self.log.record(Record::FlushLine { connection });
-            self.log.record(Record::ConnectionClosed { connection, reason });
+            self.log
+                .record(Record::ConnectionClosed { connection, reason });
         }
     }
 
     fn session(&mut self, namespace: &Namespace) -> Result<&mut Session, Fault> {
         self.sessions.get_mut(namespace).ok_or_else(|| {
-            Fault::job(format!("no connection to the device in namespace '{namespace}'"))
-                .with_hint("a boot block of this namespace must come before")
+            Fault::job(format!(
+                "no connection to the device in namespace '{namespace}'"
+            ))
+            .with_hint("a boot block of this namespace must come before")
         })
     }
 
     /// Types a line, followed by the line end in force, and logs it.
     pub async fn send_line(&mut self, namespace: &Namespace, line: &str) -> Result<(), Fault> {
-        self.log.debug(format!("Sending line: {}", python_repr(line)));
+        self.log
+            .debug(format!("Sending line: {}", python_repr(line)));
         let session = self.session(namespace)?;
         let text = format!("{line}{}", session.line_end);
         self.send(namespace, text.as_bytes()).await
@@ -362,7 +406,10 @@ impl Consoles {
     pub async fn send(&mut self, namespace: &Namespace, bytes: &[u8]) -> Result<(), Fault> {
         let session = self.session(namespace)?;
         let (connection, delay) = (session.connection, session.character_delay);
-        self.log.record(Record::Input { connection, bytes: bytes.to_vec() });
+        self.log.record(Record::Input {
+            connection,
+            bytes: bytes.to_vec(),
+        });
         if delay.is_zero() {
             return self.write(namespace, bytes).await;
         }
@@ -378,9 +425,12 @@ impl Consoles {
         let mut rest = bytes;
         while !rest.is_empty() {
             let (sessions, buffer) = (&mut self.sessions, &mut self.buffer);
-            let session = sessions.get_mut(namespace).filter(|session| !session.closed);
+            let session = sessions
+                .get_mut(namespace)
+                .filter(|session| !session.closed);
             let console = &mut session.ok_or_else(|| closed(namespace))?.console;
-            let done = poll_fn(|poller| write_or_read(console.as_mut(), poller, rest, buffer)).await;
+            let done =
+                poll_fn(|poller| write_or_read(console.as_mut(), poller, rest, buffer)).await;
             match done {
                 Ok(Written::Some(count)) => rest = &rest[count..],
                 Ok(Written::ReadInstead(0)) => {
@@ -388,7 +438,10 @@ impl Consoles {
                     return Err(closed(namespace));
                 }
                 Ok(Written::ReadInstead(length)) => {
-                    self.take(Event::Read { namespace: namespace.clone(), length });
+                    self.take(Event::Read {
+                        namespace: namespace.clone(),
+                        length,
+                    });
                 }
                 Err(error) => {
                     self.note_closed(namespace, error.to_string());
@@ -416,8 +469,11 @@ impl Consoles {
         ));
         let mut pause = left / 2;
         for _ in 0..6 {
-            let wait =
-                Wait { patterns, what: what.to_owned(), until: Some(Instant::now() + pause) };
+            let wait = Wait {
+                patterns,
+                what: what.to_owned(),
+                until: Some(Instant::now() + pause),
+            };
             match self.wait(namespace, wait).await {
                 Err(fault) if fault.timed_out_after.is_some() => {}
                 other => return other,
@@ -430,20 +486,32 @@ impl Consoles {
             self.send_line(namespace, "#").await?;
         }
         // The action's own time is over before this one's.
-        self.wait(namespace, Wait { patterns, what: what.to_owned(), until: None }).await
+        self.wait(
+            namespace,
+            Wait {
+                patterns,
+                what: what.to_owned(),
+                until: None,
+            },
+        )
+        .await
     }
 
     /// Closes a console; what runs behind it is ended.
     pub async fn close(&mut self, namespace: &Namespace, reason: &str) {
         self.note_closed(namespace, reason.to_owned());
-        let Some(mut session) = self.sessions.remove(namespace) else { return };
+        let Some(mut session) = self.sessions.remove(namespace) else {
+            return;
+        };
         match session.console.close(CLOSING).await {
             Ok(()) => {
                 if let Some(undo) = session.undo {
                     self.undos.done(undo);
                 }
             }
-            Err(error) => self.log.error(format!("closing the console failed: {error}")),
+            Err(error) => self
+                .log
+                .error(format!("closing the console failed: {error}")),
         }
     }
 
@@ -474,7 +542,9 @@ fn write_or_read(
     if let Poll::Ready(written) = console.poll_write(poller, bytes) {
         return Poll::Ready(written.map(Written::Some));
     }
-    console.poll_read(poller, buffer).map(|read| read.map(Written::ReadInstead))
+    console
+        .poll_read(poller, buffer)
+        .map(|read| read.map(Written::ReadInstead))
 }
 
 fn closed(namespace: &Namespace) -> Fault {
@@ -485,7 +555,11 @@ fn closed(namespace: &Namespace) -> Fault {
 
 /// Python's `repr` of a string, which LAVA's users know from `Sending line: 'root'`.
 pub fn python_repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     let mut shown = String::with_capacity(text.len() + 2);
     shown.push(quote);
     for character in text.chars() {
@@ -520,7 +594,8 @@ impl Tail {
         for part in bytes[start..].split_inclusive(|byte| *byte == b'\n') {
             let room = TAIL_LINE_BYTES.saturating_sub(self.current.len());
             let text = part.trim_ascii_end();
-            self.current.extend_from_slice(&text[..text.len().min(room)]);
+            self.current
+                .extend_from_slice(&text[..text.len().min(room)]);
             if part.ends_with(b"\n") {
                 if self.lines.len() == TAIL_LINES {
                     self.lines.pop_front();

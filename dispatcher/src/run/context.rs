@@ -92,12 +92,7 @@ pub fn no_overlay() -> Fault {
 
 impl Context {
     /// A context without namespaces yet.
-    pub fn new(
-        job: JobFacts,
-        log: JobLog,
-        undos: Undos,
-        fetches: Fetches,
-    ) -> Self {
+    pub fn new(job: JobFacts, log: JobLog, undos: Undos, fetches: Fetches) -> Self {
         let consoles = Consoles::new(log.clone(), undos.clone());
         Self {
             job,
@@ -122,7 +117,10 @@ impl Context {
     /// tells them apart as well and is the same in every run.
     pub fn make_directory(&mut self, action: &str) -> Result<PathBuf, Fault> {
         self.directories += 1;
-        let path = self.job.work_dir.join(format!("{action}-{}", self.directories));
+        let path = self
+            .job
+            .work_dir
+            .join(format!("{action}-{}", self.directories));
         make_directory(&path)?;
         Ok(path)
     }
@@ -147,7 +145,11 @@ impl Context {
     /// end, whoever does it.
     pub fn expect_power(&mut self) -> Result<(), Fault> {
         if self.power_undo.is_none() && !self.power_off.is_empty() {
-            let commands = self.power_off.iter().map(|line| words(line)).collect::<Result<_, _>>()?;
+            let commands = self
+                .power_off
+                .iter()
+                .map(|line| words(line))
+                .collect::<Result<_, _>>()?;
             let name = "power_off".to_owned();
             self.power_undo = Some(self.undos.register(Undo::Run { name, commands }));
         }
@@ -163,7 +165,11 @@ impl Context {
 
     /// The last lines of all consoles, for the report of a fault.
     pub fn console_tail(&self) -> Vec<String> {
-        self.consoles.namespaces().iter().flat_map(|name| self.consoles.tail(name)).collect()
+        self.consoles
+            .namespaces()
+            .iter()
+            .flat_map(|name| self.consoles.tail(name))
+            .collect()
     }
 
     /// Runs command lines of the device in order and logs what they print.
@@ -196,10 +202,16 @@ pub async fn run_command(
         process = process.env(name, value);
     }
     let exit = process
-        .run(deadline, |line| log.debug(format!(">> {}", String::from_utf8_lossy(line))))
+        .run(deadline, |line| {
+            log.debug(format!(">> {}", String::from_utf8_lossy(line)))
+        })
         .await
         .map_err(|error| super::fault::of_hal(&error))?;
-    log.debug(format!("Returned {} in {} seconds", exit.returncode(), exit.duration.as_secs()));
+    log.debug(format!(
+        "Returned {} in {} seconds",
+        exit.returncode(),
+        exit.duration.as_secs()
+    ));
     if exit.success() {
         return Ok(());
     }
@@ -210,7 +222,10 @@ pub async fn run_command(
 pub fn words(line: &str) -> Result<Vec<String>, Fault> {
     let command = CommandLine::parse(line)
         .map_err(|error| Fault::configuration(error.to_string()).with_command(line))?;
-    Ok(command.words().map(|word| word.to_string_lossy().into_owned()).collect())
+    Ok(command
+        .words()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect())
 }
 
 /// Makes a directory and all above it.
@@ -221,5 +236,10 @@ pub fn make_directory(path: &Path) -> Result<(), Fault> {
 /// Whole seconds as LAVA prints time limits, `00:03:59`.
 pub fn hours_minutes_seconds(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }

@@ -38,7 +38,11 @@ impl<'a> Executor<'a> {
 
     /// Runs all actions but the last, which is `finalize` and runs whatever happens.
     pub async fn run(&mut self, plan: &Plan, deadline: Instant) -> Result<(), Failure> {
-        for action in plan.actions.iter().take(plan.actions.len().saturating_sub(1)) {
+        for action in plan
+            .actions
+            .iter()
+            .take(plan.actions.len().saturating_sub(1))
+        {
             match self.action(action, deadline).await {
                 Err(failure) if failure.skip => self.context.log.warning(format!(
                     "{} {}: {}; going on, as the job asks (timeout: skip)",
@@ -70,7 +74,10 @@ impl<'a> Executor<'a> {
 
     async fn inside(&mut self, action: &Action, deadline: Instant) -> Result<Extra, Failure> {
         match action.retry {
-            Some(retry) => self.repeat(action, retry, deadline).await.map(|()| Extra::new()),
+            Some(retry) => self
+                .repeat(action, retry, deadline)
+                .await
+                .map(|()| Extra::new()),
             None => self.once(action, deadline).await,
         }
     }
@@ -184,7 +191,11 @@ impl<'a> Executor<'a> {
             log.record(Record::Result(CaseResult {
                 definition: "lava".to_owned(),
                 case: action.name.clone(),
-                result: if outcome.is_ok() { TestResult::Pass } else { TestResult::Fail },
+                result: if outcome.is_ok() {
+                    TestResult::Pass
+                } else {
+                    TestResult::Fail
+                },
                 namespace: Some(action.namespace.clone()),
                 level: Some(action.level.clone()),
                 duration: Some(duration),
@@ -211,20 +222,35 @@ fn fail_extra(fault: &Fault) -> Extra {
 }
 
 fn failure(action: &Action, fault: Fault) -> Failure {
-    Failure { fault, level: action.level.clone(), action: action.name.clone(), skip: false }
+    Failure {
+        fault,
+        level: action.level.clone(),
+        action: action.name.clone(),
+        skip: false,
+    }
 }
 
 fn timed_out(action: &Action, allowed: Duration) -> Failure {
     let class = action.on_timeout.class;
-    let message = format!("{} timed out after {} seconds", action.name, allowed.as_secs());
+    let message = format!(
+        "{} timed out after {} seconds",
+        action.name,
+        allowed.as_secs()
+    );
     let fault = Fault::new(class, message).with_timeout(allowed).with_hint(format!(
         "if that is too short, set it in the job: timeouts: {{actions: {{{}: {{minutes: N}}}}}}",
         action.name
     ));
-    Failure { skip: action.on_timeout.skip, ..failure(action, fault) }
+    Failure {
+        skip: action.on_timeout.skip,
+        ..failure(action, fault)
+    }
 }
 
 /// Whether LAVA would count the fault against the health of the device.
 pub fn is_lab_fault(class: FaultClass) -> bool {
-    matches!(class, FaultClass::Infrastructure | FaultClass::Configuration | FaultClass::Bug)
+    matches!(
+        class,
+        FaultClass::Infrastructure | FaultClass::Configuration | FaultClass::Bug
+    )
 }

@@ -3,11 +3,7 @@
 
 use super::{JobLog, consoles::Consoles};
 use crate::download::{Downloader, Fetched, Progress};
-use futures_util::{
-    FutureExt, StreamExt,
-    future::LocalBoxFuture,
-    stream::FuturesUnordered,
-};
+use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use job::{Fault, Level};
 use plan::{Action, Plan, Step, step::Download};
 use std::{
@@ -39,7 +35,9 @@ impl Fetches {
     /// The downloads of a plan; none is begun.
     pub fn new(plan: &Plan, downloader: Rc<Downloader>, log: JobLog) -> Self {
         let mut planned = Vec::new();
-        plan.actions.iter().for_each(|action| collect(action, &mut planned));
+        plan.actions
+            .iter()
+            .for_each(|action| collect(action, &mut planned));
         Self {
             planned,
             begun: BTreeSet::new(),
@@ -75,7 +73,12 @@ impl Fetches {
         if self.begun.insert(block.clone()) {
             self.begin(&block, directory);
         } else if !self.is_under_way(level) {
-            self.start(level.clone(), Rc::new(download.clone()), directory, deadline);
+            self.start(
+                level.clone(),
+                Rc::new(download.clone()),
+                directory,
+                deadline,
+            );
         }
         loop {
             if let Some(result) = self.done.remove(level) {
@@ -96,8 +99,12 @@ impl Fetches {
 
     fn begin(&mut self, block: &Level, directory: &Path) {
         let now = Instant::now();
-        let wanted: Vec<_> =
-            self.planned.iter().filter(|(level, ..)| level.top() == *block).cloned().collect();
+        let wanted: Vec<_> = self
+            .planned
+            .iter()
+            .filter(|(level, ..)| level.top() == *block)
+            .cloned()
+            .collect();
         for (level, download, timeout) in wanted {
             self.start(level, download, directory, now + timeout);
         }
@@ -111,7 +118,9 @@ impl Fetches {
             // The semaphore is never closed.
             let _slot = slots.acquire().await;
             let mut told = |progress| tell(&log, &level, &download.label, progress);
-            let result = downloader.fetch(&download, &directory, deadline, &mut told).await;
+            let result = downloader
+                .fetch(&download, &directory, deadline, &mut told)
+                .await;
             (level, result)
         };
         self.running.push(fetch.boxed_local());
@@ -120,9 +129,16 @@ impl Fetches {
 
 fn collect(action: &Action, planned: &mut Vec<(Level, Rc<Download>, Duration)>) {
     if let Step::Download(download) = &action.step {
-        planned.push((action.level.clone(), Rc::new((**download).clone()), action.timeout));
+        planned.push((
+            action.level.clone(),
+            Rc::new((**download).clone()),
+            action.timeout,
+        ));
     }
-    action.children.iter().for_each(|child| collect(child, planned));
+    action
+        .children
+        .iter()
+        .for_each(|child| collect(child, planned));
 }
 
 fn tell(log: &JobLog, level: &Level, label: &str, progress: Progress) {
@@ -130,10 +146,18 @@ fn tell(log: &JobLog, level: &Level, label: &str, progress: Progress) {
         Progress::Started { total } => (0, total),
         Progress::Advanced { done, total } => (done, total),
         Progress::Retrying { reason, wait } => {
-            return log.warning(format!("{label}: {reason}; trying again in {} s", wait.as_secs()));
+            return log.warning(format!(
+                "{label}: {reason}; trying again in {} s",
+                wait.as_secs()
+            ));
         }
         Progress::Note(note) => return log.info(format!("{label}: {note}")),
     };
-    log.record(Record::Progress { level: level.clone(), label: label.to_owned(), done, total });
+    log.record(Record::Progress {
+        level: level.clone(),
+        label: label.to_owned(),
+        done,
+        total,
+    });
     log.commit();
 }

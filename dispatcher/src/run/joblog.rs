@@ -22,7 +22,11 @@ struct Inner {
 impl JobLog {
     /// A log that writes to a journal.
     pub fn new(journal: Journal) -> Self {
-        let inner = Inner { journal: Some(journal), fault: None, pending: false };
+        let inner = Inner {
+            journal: Some(journal),
+            fault: None,
+            pending: false,
+        };
         Self(Rc::new(RefCell::new(inner)))
     }
 
@@ -36,13 +40,20 @@ impl JobLog {
     /// Notes what a board printed.
     pub fn output(&self, connection: ConnectionId, epoch: Epoch, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.record(Record::Output { connection, epoch, bytes: bytes.to_vec() });
+            self.record(Record::Output {
+                connection,
+                epoch,
+                bytes: bytes.to_vec(),
+            });
         }
     }
 
     /// Notes a message.
     pub fn log(&self, level: LogLevel, message: impl Into<String>) {
-        self.record(Record::Log { level, message: message.into() });
+        self.record(Record::Log {
+            level,
+            message: message.into(),
+        });
     }
 
     /// Notes the course of the job.

@@ -10,8 +10,8 @@
 pub mod consoles;
 pub mod context;
 mod executor;
-pub mod fetches;
 pub mod fault;
+pub mod fetches;
 mod joblog;
 mod preflight;
 mod undo;
@@ -22,9 +22,9 @@ pub use joblog::JobLog;
 pub use undo::{Recovered, Undos, recover};
 
 use crate::download::Downloader;
+use fetches::Fetches;
 use job::{CaseResult, Fault, TestResult};
 use plan::{Action, Plan, Step};
-use fetches::Fetches;
 use std::{rc::Rc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -54,7 +54,9 @@ pub async fn run(
 ) -> Outcome {
     let deadline = Instant::now() + plan.timeout;
     let undos = Undos::new(log.clone());
-    let work_dir = undos.register(Undo::RemovePath { path: facts.work_dir.clone() });
+    let work_dir = undos.register(Undo::RemovePath {
+        path: facts.work_dir.clone(),
+    });
     let fetches = Fetches::new(plan, Rc::new(downloader), log.clone());
     let mut context = Context::new(facts, log.clone(), undos, fetches);
     let mut failure = execute(plan, &mut context, deadline, cancel).await.err();
@@ -76,7 +78,9 @@ async fn execute(
     deadline: Instant,
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
-    preflight::run(plan, context, deadline, cancel).await.map_err(of_job)?;
+    preflight::run(plan, context, deadline, cancel)
+        .await
+        .map_err(of_job)?;
     let directory = context.job.work_dir.clone();
     context::make_directory(&directory).map_err(of_job)?;
     context.power_off = power_off_commands(plan);
@@ -128,14 +132,21 @@ fn conclude(log: &JobLog, failure: Option<Failure>) -> Outcome {
             fault: failure.fault.clone(),
         });
     }
-    log.record(Record::End { ok: failure.is_none() });
+    log.record(Record::End {
+        ok: failure.is_none(),
+    });
     log.commit();
     Outcome { failure }
 }
 
 /// A fault outside of any action.
 fn of_job(fault: Fault) -> Failure {
-    Failure { fault, level: "".into(), action: String::new(), skip: false }
+    Failure {
+        fault,
+        level: "".into(),
+        action: String::new(),
+        skip: false,
+    }
 }
 
 fn power_off_commands(plan: &Plan) -> Vec<String> {
@@ -147,7 +158,11 @@ fn power_off_commands(plan: &Plan) -> Vec<String> {
             _ => action.children.iter().find_map(find),
         }
     }
-    plan.actions.last().and_then(find).cloned().unwrap_or_default()
+    plan.actions
+        .last()
+        .and_then(find)
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Logs LAVA's result of validation.
@@ -155,7 +170,11 @@ fn report_validation(log: &JobLog, ok: bool) {
     log.record(Record::Result(CaseResult {
         definition: "lava".to_owned(),
         case: "validate".to_owned(),
-        result: if ok { TestResult::Pass } else { TestResult::Fail },
+        result: if ok {
+            TestResult::Pass
+        } else {
+            TestResult::Fail
+        },
         ..CaseResult::default()
     }));
 }

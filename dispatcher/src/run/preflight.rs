@@ -1,9 +1,9 @@
 //! What a plan needs of the world, checked before anything is touched; all problems at once.
 
 use super::{Context, report_validation};
+use hal::process::{CommandLine, find_program};
 use job::{Fault, FaultClass};
 use plan::{Action, Plan, Step, step::Download};
-use hal::process::{CommandLine, find_program};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,10 @@ pub(super) async fn run(
     let mut faults = needs.faults;
     faults.extend(needs.programs.iter().filter_map(|program| missing(program)));
     for download in &needs.downloads {
-        log.debug(format!("Validating that {} exists", crate::download::masked(&download.url)));
+        log.debug(format!(
+            "Validating that {} exists",
+            crate::download::masked(&download.url)
+        ));
     }
     log.commit();
     tokio::select! {
@@ -50,21 +53,28 @@ impl<'p> Needs<'p> {
         match &action.step {
             Step::Unsupported { what } => self.faults.push(crate::actions::unsupported(what)),
             Step::OverlayUnpack(_) => {
-                self.faults.push(crate::actions::unsupported("transfer_overlay"));
+                self.faults
+                    .push(crate::actions::unsupported("transfer_overlay"));
             }
             Step::Download(download) => self.downloads.push(download),
             Step::ExecuteQemu(qemu) if qemu.docker.is_some() => {
-                self.faults.push(crate::actions::unsupported("boot qemu in docker"));
+                self.faults
+                    .push(crate::actions::unsupported("boot qemu in docker"));
             }
             Step::ExecuteQemu(qemu) => self.programs.push(&qemu.command),
             Step::ConnectDevice(connect) => self.programs.push(&connect.command),
             Step::DeviceCommands(commands) => {
-                self.programs.extend(commands.commands.iter().map(String::as_str));
+                self.programs
+                    .extend(commands.commands.iter().map(String::as_str));
             }
             Step::UserCommand(command) => {
-                self.programs.extend(command.commands.iter().map(String::as_str));
+                self.programs
+                    .extend(command.commands.iter().map(String::as_str));
             }
-            Step::ApplyOverlayGuest { already_applied: false, .. } => {
+            Step::ApplyOverlayGuest {
+                already_applied: false,
+                ..
+            } => {
                 self.programs.push("mke2fs");
             }
             Step::FetchDefinition(definition) => {
@@ -83,17 +93,22 @@ fn missing(command: &str) -> Option<Fault> {
         Ok(line) => line,
         Err(error) => return Some(Fault::configuration(error.to_string()).with_command(command)),
     };
-    find_program(line.program(), None, None).err().map(|error| super::fault::of_hal(&error))
+    find_program(line.program(), None, None)
+        .err()
+        .map(|error| super::fault::of_hal(&error))
 }
 
 /// All problems as one fault; the lab's come before the job's.
 fn summary(faults: Vec<Fault>) -> Option<Fault> {
-    let class = faults.iter().map(|fault| fault.class).min_by_key(|class| match class {
-        FaultClass::Bug => 0,
-        FaultClass::Infrastructure => 1,
-        FaultClass::Configuration => 2,
-        _ => 3,
-    })?;
+    let class = faults
+        .iter()
+        .map(|fault| fault.class)
+        .min_by_key(|class| match class {
+            FaultClass::Bug => 0,
+            FaultClass::Infrastructure => 1,
+            FaultClass::Configuration => 2,
+            _ => 3,
+        })?;
     let mut messages: Vec<String> = Vec::new();
     for fault in &faults {
         if !messages.contains(&fault.message) {

@@ -30,7 +30,10 @@ struct Open {
 impl Undos {
     /// No undo yet.
     pub fn new(log: JobLog) -> Self {
-        Self { log, open: Rc::default() }
+        Self {
+            log,
+            open: Rc::default(),
+        }
     }
 
     /// Writes down how to give a resource back. Call this before taking it.
@@ -38,7 +41,10 @@ impl Undos {
         let mut open = self.open.borrow_mut();
         open.last += 1;
         let id = UndoId(open.last);
-        self.log.record(Record::Undo { id, undo: undo.clone() });
+        self.log.record(Record::Undo {
+            id,
+            undo: undo.clone(),
+        });
         self.log.commit();
         open.undos.push((id, undo));
         id
@@ -74,11 +80,7 @@ pub(super) async fn replay_all(context: &Context, last: UndoId) -> Result<(), Fa
 }
 
 /// Gives one resource back. Doing it again does no harm.
-async fn replay(
-    undo: &Undo,
-    environment: &[(String, String)],
-    log: &JobLog,
-) -> Result<(), Fault> {
+async fn replay(undo: &Undo, environment: &[(String, String)], log: &JobLog) -> Result<(), Fault> {
     match undo {
         Undo::RemovePath { path } => match fs_err::remove_dir_all(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -88,7 +90,9 @@ async fn replay(
         },
         Undo::KillGroup { pid, start_time } => {
             let process = ProcessIdentity::new(*pid, *start_time);
-            process.kill_group().map_err(|error| super::fault::of_io(&error))
+            process
+                .kill_group()
+                .map_err(|error| super::fault::of_io(&error))
         }
         Undo::Run { name, commands } => {
             log.info(format!("Undoing '{name}'"));
@@ -122,7 +126,10 @@ pub async fn recover(directory: &std::path::Path) -> Result<Recovered, Fault> {
     let (journal, recovery) = Journal::resume(directory).map_err(|error| error.to_fault())?;
     let log = JobLog::new(journal);
     if recovery.ended {
-        return log.finish().map(|_| Recovered { was_needed: false, undone: 0 });
+        return log.finish().map(|_| Recovered {
+            was_needed: false,
+            undone: 0,
+        });
     }
     let mut result = Ok(());
     let mut undone = 0;
@@ -139,11 +146,18 @@ pub async fn recover(directory: &std::path::Path) -> Result<Recovered, Fault> {
         }
     }
     let fault = Fault::bug("the runner died before the end of the job");
-    log.record(Record::Fault { level: None, action: None, fault });
+    log.record(Record::Fault {
+        level: None,
+        action: None,
+        fault,
+    });
     log.record(Record::End { ok: false });
     log.commit();
     log.finish()?;
-    result.map(|()| Recovered { was_needed: true, undone })
+    result.map(|()| Recovered {
+        was_needed: true,
+        undone,
+    })
 }
 
 /// The undos of a journal that were not done, oldest first.

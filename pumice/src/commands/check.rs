@@ -36,5 +36,9 @@ fn check(path: &Path) -> Result<(), Stop> {
     } else {
         crate::schema::check_job(&source.node)
     };
-    if problems.is_empty() { Ok(()) } else { Err(Stop::bad_definition(source.describe(&problems))) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Stop::bad_definition(source.describe(&problems)))
+    }
 }

@@ -12,7 +12,9 @@ use std::{
 
 pub(crate) fn main(arguments: &RecoverArguments) -> Result<Exit, Stop> {
     let directory = job_directory(&arguments.job);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let recovered = runtime
         .block_on(dispatcher::run::recover(&directory))
         .map_err(|fault| Stop::new(fault.class.into(), fault.message))?;

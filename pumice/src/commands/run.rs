@@ -21,7 +21,9 @@ const CACHE_BYTES: u64 = 10 << 30;
 
 pub(crate) fn main(arguments: &RunArguments) -> Result<Exit, Stop> {
     let planned = input::plan(&arguments.job, &arguments.device)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(run_job(arguments, &planned))
 }
 
@@ -38,8 +40,10 @@ async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, St
     let cancel = CancellationToken::new();
     let signals = tokio::spawn(cancel_on_signals(cancel.clone()));
     let downloader = Downloader::new(DownloaderOptions {
-        cache: cache_directory(arguments)
-            .map(|directory| CacheOptions { directory, max_bytes: CACHE_BYTES }),
+        cache: cache_directory(arguments).map(|directory| CacheOptions {
+            directory,
+            max_bytes: CACHE_BYTES,
+        }),
         ..DownloaderOptions::default()
     });
     let facts = facts(arguments, planned, &output);
@@ -66,9 +70,9 @@ fn output_directory(arguments: &RunArguments) -> Result<PathBuf, Stop> {
 /// `~/.cache/pumice`, or where XDG puts it.
 fn cache_directory(arguments: &RunArguments) -> Option<PathBuf> {
     arguments.cache_dir.clone().or_else(|| {
-        let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
-            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"))
-        });
+        let base = std::env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
         base.map(|base| base.join("pumice"))
     })
 }
@@ -100,15 +104,27 @@ fn facts(arguments: &RunArguments, planned: &Planned, output: &Path) -> JobFacts
 }
 
 fn secrets(planned: &Planned) -> Vec<String> {
-    planned.definition.secrets.iter().map(|(_, value)| value.clone()).collect()
+    planned
+        .definition
+        .secrets
+        .iter()
+        .map(|(_, value)| value.clone())
+        .collect()
 }
 
 fn has_failed_tests(summary: &Summary) -> bool {
-    summary.suites.iter().any(|suite| suite.name != "lava" && suite.totals.fail > 0)
+    summary
+        .suites
+        .iter()
+        .any(|suite| suite.name != "lava" && suite.totals.fail > 0)
 }
 
 fn stop_of(fault: &Fault) -> Stop {
-    let hint = fault.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    let hint = fault
+        .hint
+        .as_ref()
+        .map(|hint| format!("\nhint: {hint}"))
+        .unwrap_or_default();
     Stop::new(fault.class.into(), format!("{}{hint}", fault.message))
 }
 
@@ -116,8 +132,15 @@ fn stop_of(fault: &Fault) -> Stop {
 /// bounded, and a board that stays powered is worse than a few seconds.
 async fn cancel_on_signals(cancel: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let mut streams: Vec<_> = signals.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+    let signals = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let mut streams: Vec<_> = signals
+        .into_iter()
+        .filter_map(|kind| signal(kind).ok())
+        .collect();
     loop {
         std::future::poll_fn(|poller| {
             let mut ready = std::task::Poll::Pending;

@@ -17,7 +17,10 @@ impl Observer for Plain {
                 let _ = out.write_all(bytes);
                 return;
             }
-            Record::Log { level: LogLevel::Debug | LogLevel::Input, .. } => return,
+            Record::Log {
+                level: LogLevel::Debug | LogLevel::Input,
+                ..
+            } => return,
             Record::Log { message, .. } => message.clone(),
             Record::Result(result) => {
                 format!("{} {} {}", result.definition, result.case, result.result)

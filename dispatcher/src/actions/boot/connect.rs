@@ -43,16 +43,26 @@ pub fn open(
     context: &mut Context,
 ) -> Result<Extra, Fault> {
     let environment = &context.job.command_environment;
-    let environment =
-        environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
-    let options = PtyOptions { environment, ..PtyOptions::default() };
+    let environment = environment
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let options = PtyOptions {
+        environment,
+        ..PtyOptions::default()
+    };
     let console = PtyConsole::spawn(command.clone(), options)
         .map_err(|error| crate::run::fault::of_hal(&error))?;
     // The process cannot be known before it runs; until here it dies with this thread.
     let undo = console.process().identity().map(|process| {
-        let undo = Undo::KillGroup { pid: process.pid(), start_time: process.start_ticks() };
+        let undo = Undo::KillGroup {
+            pid: process.pid(),
+            start_time: process.start_ticks(),
+        };
         context.undos.register(undo)
     });
-    context.consoles.open(step.console_namespace(), name, Box::new(console), undo);
+    context
+        .consoles
+        .open(step.console_namespace(), name, Box::new(console), undo);
     Ok(Extra::new())
 }

@@ -20,19 +20,22 @@ pub async fn wait_for_kernel(
     context: &mut Context,
 ) -> Result<Extra, Fault> {
     let namespace = step.console_namespace();
-    context.consoles.set_character_delay(namespace, login.character_delay);
+    context
+        .consoles
+        .set_character_delay(namespace, login.character_delay);
     if login.wait_for_boot && !login.kernel_start_message.is_empty() {
         let mut expected = vec![login.kernel_start_message.as_str()];
         expected.extend(login.error_messages.iter().map(String::as_str));
         let patterns = compile(&expected)?;
         step.log_wait(&expected, context);
-        let found = context.consoles.wait(namespace, step.wait(&patterns, &expected)).await?;
+        let found = context
+            .consoles
+            .wait(namespace, step.wait(&patterns, &expected))
+            .await?;
         if found.index != 0 {
             return Err(Fault::infrastructure(format!(
                 "{} matched a bootloader error message: '{}' ({})",
-                step.action.name,
-                expected[found.index],
-                found.index
+                step.action.name, expected[found.index], found.index
             )));
         }
     }
@@ -68,12 +71,14 @@ pub async fn login(
         report_kernel_messages(step, &messages, context);
     }
     if let Some(fatal) = messages.iter().find(|message| message.fatal) {
-        return Err(Fault::job(fatal.message.clone()).with_hint(
-            "the kernel stopped; the console shows what it did last",
-        ));
+        return Err(Fault::job(fatal.message.clone())
+            .with_hint("the kernel stopped; the console shows what it did last"));
     }
     let found = waited?;
-    context.log.debug(format!("Matched prompt #{}: {}", found.index, expected[found.index]));
+    context.log.debug(format!(
+        "Matched prompt #{}: {}",
+        found.index, expected[found.index]
+    ));
     let matched = expected[found.index];
     if Some(matched) == login.failure_message.as_deref() && found.index >= prompts {
         return Err(Fault::job(format!("the boot failed: '{matched}'")));
@@ -98,8 +103,13 @@ async fn log_in(
     context: &mut Context,
 ) -> Result<(), Fault> {
     let namespace = step.console_namespace();
-    context.log.debug(format!("Sending username {}", credentials.username));
-    context.consoles.send_line(namespace, &credentials.username).await?;
+    context
+        .log
+        .debug(format!("Sending username {}", credentials.username));
+    context
+        .consoles
+        .send_line(namespace, &credentials.username)
+        .await?;
     if let Some((prompt, password)) = &credentials.password {
         wait_for_shell(step, login, Some(prompt), context).await?;
         context.log.debug("Sending password");
@@ -107,7 +117,9 @@ async fn log_in(
     }
     wait_for_shell(step, login, None, context).await?;
     for command in &credentials.login_commands {
-        context.log.debug(format!("Running login command: {command}"));
+        context
+            .log
+            .debug(format!("Running login command: {command}"));
         context.consoles.send_line(namespace, command).await?;
         wait_for_shell(step, login, None, context).await?;
     }
@@ -135,7 +147,11 @@ async fn wait_for_shell(
             step.deadline,
         )
         .await?;
-    if found.index >= good { Err(refused(expected[found.index])) } else { Ok(()) }
+    if found.index >= good {
+        Err(refused(expected[found.index]))
+    } else {
+        Ok(())
+    }
 }
 
 fn refused(message: &str) -> Fault {
@@ -151,7 +167,11 @@ fn report_kernel_messages(step: &StepRun<'_>, messages: &[KernelMessage], contex
     context.log.record(Record::Result(CaseResult {
         definition: "lava".to_owned(),
         case: "kernel-messages".to_owned(),
-        result: if fatal { TestResult::Fail } else { TestResult::Pass },
+        result: if fatal {
+            TestResult::Fail
+        } else {
+            TestResult::Pass
+        },
         namespace: Some(step.action.namespace.clone()),
         level: Some(step.action.level.clone()),
         duration: Some(step.started.elapsed()),
@@ -162,16 +182,26 @@ fn report_kernel_messages(step: &StepRun<'_>, messages: &[KernelMessage], contex
 
 fn extra_of(messages: &[KernelMessage]) -> Extra {
     let (key, value) = if messages.is_empty() {
-        ("success", "No kernel warnings or errors detected.".to_owned())
+        (
+            "success",
+            "No kernel warnings or errors detected.".to_owned(),
+        )
     } else {
-        ("warning", format!("{} kernel warnings or errors detected", messages.len()))
+        (
+            "warning",
+            format!("{} kernel warnings or errors detected", messages.len()),
+        )
     };
     Extra::from_iter([(key.to_owned(), value.into())])
 }
 
 /// A prompt that looks like a status message will match too early.
 fn warn_of_loose_prompts(login: &AutoLogin, context: &Context) {
-    for prompt in login.prompts.iter().filter(|prompt| !prompt.contains(['\\', ':', '@', '#', '$'])) {
+    for prompt in login
+        .prompts
+        .iter()
+        .filter(|prompt| !prompt.contains(['\\', ':', '@', '#', '$']))
+    {
         context.log.warning(format!(
             "The prompt {} has nothing that tells it from other output; it may match too early",
             crate::run::consoles::python_repr(prompt)

@@ -22,7 +22,10 @@ pub fn start(
     connect::open(step, &command, &line, context)?;
     context.log.debug("started a shell command");
     Ok(Extra::from_iter([
-        ("host_arch".to_owned(), debian_architecture(std::env::consts::ARCH).into()),
+        (
+            "host_arch".to_owned(),
+            debian_architecture(std::env::consts::ARCH).into(),
+        ),
         ("job_arch".to_owned(), qemu.architecture.clone().into()),
     ]))
 }

@@ -22,10 +22,15 @@ pub async fn commands(
         context.expect_power()?;
         context.consoles.next_epoch();
     }
-    let outcome = context.run_commands(&commands.commands, step.deadline).await;
+    let outcome = context
+        .run_commands(&commands.commands, step.deadline)
+        .await;
     if changes_power {
         let operation = commands.key.clone();
-        context.log.record(Record::Power { operation, ok: outcome.is_ok() });
+        context.log.record(Record::Power {
+            operation,
+            ok: outcome.is_ok(),
+        });
     }
     outcome?;
     let mut extra = Extra::new();
@@ -48,9 +53,15 @@ pub async fn reboot(
     }
     let expected = [shutdown_message];
     let patterns = compile(&expected)?;
-    let waited = context.consoles.wait(namespace, step.wait(&patterns, &expected)).await;
+    let waited = context
+        .consoles
+        .wait(namespace, step.wait(&patterns, &expected))
+        .await;
     waited.map_err(|fault| match fault.timed_out_after {
-        Some(_) => Fault { message: "Soft reboot failed.".to_owned(), ..fault },
+        Some(_) => Fault {
+            message: "Soft reboot failed.".to_owned(),
+            ..fault
+        },
         None => fault,
     })?;
     context.consoles.next_epoch();

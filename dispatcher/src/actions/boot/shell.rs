@@ -15,7 +15,10 @@ pub async fn expect(
     let namespace = step.console_namespace();
     context.namespace(namespace).prompts = prompts.to_vec();
     let expected: Vec<&str> = prompts.iter().map(String::as_str).collect();
-    context.log.debug(format!("Forcing a shell prompt, looking for {}", quoted(&expected)));
+    context.log.debug(format!(
+        "Forcing a shell prompt, looking for {}",
+        quoted(&expected)
+    ));
     context.consoles.send_line(namespace, "").await?;
     step.log_wait(&expected, context);
     let patterns = compile(&expected)?;
@@ -34,7 +37,10 @@ pub async fn export_environment(
     shell_file: &str,
     context: &mut Context,
 ) -> Result<Extra, Fault> {
-    let variables = context.namespace(&step.action.namespace).device_environment.clone();
+    let variables = context
+        .namespace(&step.action.namespace)
+        .device_environment
+        .clone();
     if variables.is_empty() {
         return Ok(Extra::new());
     }
@@ -42,7 +48,12 @@ pub async fn export_environment(
         // What the device's shell reads is `export NAME='value'`.
         let value = value.replace('\'', r"'\''");
         let line = format!("export {name}='{value}'");
-        run(step, &format!("echo {} >> {shell_file}", shell_quoted(&line)), context).await?;
+        run(
+            step,
+            &format!("echo {} >> {shell_file}", shell_quoted(&line)),
+            context,
+        )
+        .await?;
     }
     run(step, &format!(". {shell_file}"), context).await?;
     Ok(Extra::new())
@@ -55,7 +66,10 @@ pub async fn run(step: &StepRun<'_>, command: &str, context: &mut Context) -> Re
     let prompts = context.namespace(namespace).prompts.clone();
     let expected: Vec<&str> = prompts.iter().map(String::as_str).collect();
     let patterns = compile(&expected)?;
-    context.consoles.wait(namespace, step.wait(&patterns, &expected)).await?;
+    context
+        .consoles
+        .wait(namespace, step.wait(&patterns, &expected))
+        .await?;
     Ok(())
 }
 
@@ -80,7 +94,9 @@ pub async fn run_checked(
     if code == "0" {
         return Ok(());
     }
-    Err(Fault::job(format!("'{command}' failed with return code {code}!")))
+    Err(Fault::job(format!(
+        "'{command}' failed with return code {code}!"
+    )))
 }
 
 /// One word for a POSIX shell, backslashes before quotes as LAVA types them.

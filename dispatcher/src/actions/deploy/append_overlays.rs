@@ -18,13 +18,18 @@ pub async fn append(
         "cpio.newc" => Format::Cpio,
         "tar" => Format::Tar,
         other => {
-            return Err(crate::actions::unsupported(&format!("overlays in images of format {other}")));
+            return Err(crate::actions::unsupported(&format!(
+                "overlays in images of format {other}"
+            )));
         }
     };
     let state = context.namespace(&step.action.namespace);
     let image = state.file(&append.label)?;
-    let overlays: Vec<_> =
-        append.overlays.iter().map(|overlay| input(state, overlay)).collect::<Result<_, _>>()?;
+    let overlays: Vec<_> = append
+        .overlays
+        .iter()
+        .map(|overlay| input(state, overlay))
+        .collect::<Result<_, _>>()?;
     let compression = append.compression.clone();
     let report = super::blocking(context, move |cancel| {
         let injection = Injection {
@@ -49,11 +54,21 @@ fn input(state: &NamespaceState, overlay: &OverlaySource) -> Result<OverlayInput
             directory: state.overlay()?.directory().to_owned(),
             at: "/".to_owned(),
         },
-        OverlaySource::File { label, is_tar: true, path } => {
-            OverlayInput::Tar { archive: state.file(label)?, at: path.clone() }
-        }
-        OverlaySource::File { label, is_tar: false, path } => {
-            OverlayInput::File { file: state.file(label)?, at: path.clone() }
-        }
+        OverlaySource::File {
+            label,
+            is_tar: true,
+            path,
+        } => OverlayInput::Tar {
+            archive: state.file(label)?,
+            at: path.clone(),
+        },
+        OverlaySource::File {
+            label,
+            is_tar: false,
+            path,
+        } => OverlayInput::File {
+            file: state.file(label)?,
+            at: path.clone(),
+        },
     })
 }

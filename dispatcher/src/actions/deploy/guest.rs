@@ -18,15 +18,22 @@ pub async fn build(
         return Ok(Extra::new());
     }
     let namespace = &step.action.namespace;
-    let path = context.make_directory(&step.action.name)?.join("lava-guest.ext2");
+    let path = context
+        .make_directory(&step.action.name)?
+        .join("lava-guest.ext2");
     let state = context.namespaces.entry(namespace.clone()).or_default();
     let builder = state.overlay()?;
-    let building = crate::overlay::guest::build(builder.directory(), size_mib, &path, step.deadline);
+    let building =
+        crate::overlay::guest::build(builder.directory(), size_mib, &path, step.deadline);
     let guest = tokio::select! {
         guest = building => guest?,
         never = context.consoles.drain() => match never {},
     };
-    context.log.debug(format!("{} is a file system with UUID {}", path.display(), guest.uuid));
+    context.log.debug(format!(
+        "{} is a file system with UUID {}",
+        path.display(),
+        guest.uuid
+    ));
     let state = context.namespace(namespace);
     state.guest = Some(guest);
     Ok(Extra::new())

@@ -65,7 +65,10 @@ pub async fn fetch(
         }
         extra.insert("path".to_owned(), test.path.clone().into());
     }
-    context.namespace(namespace).definitions.insert(test.index, fetched);
+    context
+        .namespace(namespace)
+        .definitions
+        .insert(test.index, fetched);
     Ok(extra)
 }
 
@@ -76,7 +79,13 @@ async fn fetch_archive(
     url: &str,
     context: &mut Context,
 ) -> Result<(), Fault> {
-    let DefinitionSource::Url { compression, strip_components, headers, .. } = &test.source else {
+    let DefinitionSource::Url {
+        compression,
+        strip_components,
+        headers,
+        ..
+    } = &test.source
+    else {
         return Ok(());
     };
     let wanted = Download {
@@ -95,7 +104,9 @@ async fn fetch_archive(
         let state = context.namespace(&step.action.namespace);
         state.overlay()?.test_directory(test)?
     };
-    context.log.info(format!("Fetching tests from {}", download::masked(url)));
+    context
+        .log
+        .info(format!("Fetching tests from {}", download::masked(url)));
     let downloader = context.fetches.downloader().clone();
     let mut untold = |_| {};
     let fetched = tokio::select! {
@@ -113,7 +124,9 @@ async fn fetch_archive(
 fn unpack(archive: &Path, target: &Path, options: &UnpackOptions) -> Result<(), Fault> {
     make_directory(target)?;
     let file = fs_err::File::open(archive).map_err(|error| of_io(&error))?;
-    unpack_tar(file, target, options).map(|_| ()).map_err(|error| error.into_fault(&archive.display().to_string()))
+    unpack_tar(file, target, options)
+        .map(|_| ())
+        .map_err(|error| error.into_fault(&archive.display().to_string()))
 }
 
 /// `test-overlay`
@@ -122,7 +135,9 @@ pub fn metadata(
     test: &ShellDefinition,
     context: &mut Context,
 ) -> Result<Extra, Fault> {
-    with_definition(step, test, context, |builder, fetched| builder.write_metadata(test, fetched))
+    with_definition(step, test, context, |builder, fetched| {
+        builder.write_metadata(test, fetched)
+    })
 }
 
 /// `test-install-overlay`
@@ -150,7 +165,9 @@ pub fn run_script(
     test: &ShellDefinition,
     context: &mut Context,
 ) -> Result<Extra, Fault> {
-    with_definition(step, test, context, |builder, fetched| builder.write_run_script(test, fetched))
+    with_definition(step, test, context, |builder, fetched| {
+        builder.write_run_script(test, fetched)
+    })
 }
 
 /// `test-definition`, after its children.
@@ -172,7 +189,10 @@ pub async fn compress(step: &StepRun<'_>, context: &mut Context) -> Result<Extra
     let state = context.namespace(namespace);
     let tree = state.overlay()?.directory().to_owned();
     let target = archive.clone();
-    super::blocking(context, move |_| crate::overlay::archive::compress(&tree, &target)).await?;
+    super::blocking(context, move |_| {
+        crate::overlay::archive::compress(&tree, &target)
+    })
+    .await?;
     context.namespace(namespace).overlay_archive = Some(archive);
     Ok(Extra::new())
 }
@@ -192,7 +212,11 @@ fn with_definition(
 }
 
 fn note(namespace: &Namespace, context: &mut Context) {
-    let notes = context.namespace(namespace).overlay.as_mut().map(OverlayBuilder::take_notes);
+    let notes = context
+        .namespace(namespace)
+        .overlay
+        .as_mut()
+        .map(OverlayBuilder::take_notes);
     for note in notes.unwrap_or_default() {
         context.log.log(note.level, note.message);
     }
@@ -210,7 +234,10 @@ impl RunCommand for Programs {
     ) -> Result<CommandOutput, Fault> {
         let line = CommandLine::from_words(arguments)
             .ok_or_else(|| Fault::bug("a program without a name is to be run"))?;
-        let output = Command::new(line).envs(environment.iter().copied()).output(deadline).await;
+        let output = Command::new(line)
+            .envs(environment.iter().copied())
+            .output(deadline)
+            .await;
         let output = output.map_err(|error| crate::run::fault::of_hal(&error))?;
         Ok(CommandOutput {
             success: output.exit.success(),

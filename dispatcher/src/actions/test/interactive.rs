@@ -18,7 +18,9 @@ pub async fn run(
     context: &mut Context,
 ) -> Result<Extra, Fault> {
     let namespace = step.console_namespace();
-    context.consoles.set_character_delay(namespace, interactive.character_delay);
+    context
+        .consoles
+        .set_character_delay(namespace, interactive.character_delay);
     let mut session = Session {
         step,
         substitutions: interactive.substitutions.clone(),
@@ -64,8 +66,12 @@ impl Session<'_> {
                 self.report_case(script, name, verdict.ok, context);
             }
             match verdict {
-                Verdict { fault: Some(fault), .. } => return Err(fault),
-                Verdict { ok: false, message, .. } if command.name.is_none() => {
+                Verdict {
+                    fault: Some(fault), ..
+                } => return Err(fault),
+                Verdict {
+                    ok: false, message, ..
+                } if command.name.is_none() => {
                     return Err(Fault::test(message));
                 }
                 _ => {}
@@ -82,29 +88,47 @@ impl Session<'_> {
     ) -> Result<Verdict, Fault> {
         let namespace = self.step.console_namespace();
         if !command.delay.is_zero() {
-            context.log.debug(format!("Waiting {} s before the command", command.delay.as_secs()));
-            context.consoles.drain_until(Instant::now() + command.delay).await;
+            context.log.debug(format!(
+                "Waiting {} s before the command",
+                command.delay.as_secs()
+            ));
+            context
+                .consoles
+                .drain_until(Instant::now() + command.delay)
+                .await;
         }
         if let Some(text) = &command.command {
             let text = self.substitute(text);
             context.consoles.send_line(namespace, &text).await?;
             if script.discard_echo {
                 let echo = compile(&[r"\r?\n"])?;
-                context.consoles.wait(namespace, self.step.wait(&echo, &["the echo"])).await?;
+                context
+                    .consoles
+                    .wait(namespace, self.step.wait(&echo, &["the echo"]))
+                    .await?;
             }
         }
         let prompts = script.prompts.iter();
         let failures = command.failures.iter().map(|failure| &failure.message);
-        let expected: Vec<&str> =
-            prompts.chain(failures).chain(&command.successes).map(String::as_str).collect();
+        let expected: Vec<&str> = prompts
+            .chain(failures)
+            .chain(&command.successes)
+            .map(String::as_str)
+            .collect();
         let patterns = compile(&expected)?;
         self.step.log_wait(&expected, context);
-        let found = context.consoles.wait(namespace, self.step.wait(&patterns, &expected)).await?;
+        let found = context
+            .consoles
+            .wait(namespace, self.step.wait(&patterns, &expected))
+            .await?;
         let verdict = self.judge(script, command, &found, expected[found.index]);
         if found.index >= script.prompts.len() && command.wait_for_prompt {
             let prompts: Vec<&str> = script.prompts.iter().map(String::as_str).collect();
             let patterns = compile(&prompts)?;
-            context.consoles.wait(namespace, self.step.wait(&patterns, &prompts)).await?;
+            context
+                .consoles
+                .wait(namespace, self.step.wait(&patterns, &prompts))
+                .await?;
         }
         Ok(verdict)
     }
@@ -121,43 +145,62 @@ impl Session<'_> {
             let ok = command.successes.is_empty();
             let message = format!(
                 "a prompt came, but none of the messages {}",
-                quoted(&command.successes.iter().map(String::as_str).collect::<Vec<_>>())
+                quoted(
+                    &command
+                        .successes
+                        .iter()
+                        .map(String::as_str)
+                        .collect::<Vec<_>>()
+                )
             );
-            return Verdict { ok, message, fault: None };
+            return Verdict {
+                ok,
+                message,
+                fault: None,
+            };
         }
         if let Some(failure) = command.failures.get(found.index - prompts) {
             let text = failure.error.clone();
             let message = text.unwrap_or_else(|| format!("'{matched}' matched: a failure"));
-            let fault = failure.exception.map(|class| Fault::new(class, message.clone()));
-            return Verdict { ok: false, message, fault };
+            let fault = failure
+                .exception
+                .map(|class| Fault::new(class, message.clone()));
+            return Verdict {
+                ok: false,
+                message,
+                fault,
+            };
         }
         let groups = found.groups.iter();
-        self.substitutions.extend(groups.map(|(name, bytes)| {
-            (name.clone(), String::from_utf8_lossy(bytes).into_owned())
-        }));
-        Verdict { ok: true, message: String::new(), fault: None }
+        self.substitutions.extend(
+            groups.map(|(name, bytes)| (name.clone(), String::from_utf8_lossy(bytes).into_owned())),
+        );
+        Verdict {
+            ok: true,
+            message: String::new(),
+            fault: None,
+        }
     }
 
     fn substitute(&self, command: &str) -> String {
         // The newest value of a name wins.
-        self.substitutions.iter().rev().fold(command.to_owned(), |text, (name, value)| {
-            text.replace(&format!("{{{name}}}"), value)
-        })
+        self.substitutions
+            .iter()
+            .rev()
+            .fold(command.to_owned(), |text, (name, value)| {
+                text.replace(&format!("{{{name}}}"), value)
+            })
     }
 
-    fn report_case(
-        &mut self,
-        script: &InteractiveScript,
-        name: &str,
-        ok: bool,
-        context: &Context,
-    ) {
+    fn report_case(&mut self, script: &InteractiveScript, name: &str, ok: bool, context: &Context) {
         let unexpected = script
             .expected
             .as_ref()
             .is_some_and(|expected| !expected.iter().any(|case| case == name));
         if unexpected {
-            context.log.warning(format!("'{name}' is not in the expected list: it fails"));
+            context
+                .log
+                .warning(format!("'{name}' is not in the expected list: it fails"));
         }
         self.cases.push(name.to_owned());
         context.log.record(Record::Result(CaseResult {
@@ -170,8 +213,15 @@ impl Session<'_> {
     }
 
     fn report_missing(&self, script: &InteractiveScript, context: &Context) {
-        for case in script.expected.iter().flatten().filter(|case| !self.cases.contains(case)) {
-            context.log.warning(format!("'{case}' was expected, but did not run: it fails"));
+        for case in script
+            .expected
+            .iter()
+            .flatten()
+            .filter(|case| !self.cases.contains(case))
+        {
+            context
+                .log
+                .warning(format!("'{case}' was expected, but did not run: it fails"));
             context.log.record(Record::Result(CaseResult {
                 definition: self.suite.clone(),
                 case: case.clone(),
@@ -194,14 +244,20 @@ impl Session<'_> {
 }
 
 fn result_of(ok: bool) -> TestResult {
-    if ok { TestResult::Pass } else { TestResult::Fail }
+    if ok {
+        TestResult::Pass
+    } else {
+        TestResult::Fail
+    }
 }
 
 /// Checks that patterns compile, for preflight.
 pub fn check(interactive: &Interactive) -> Result<(), Fault> {
     for script in &interactive.scripts {
         let messages = script.steps.iter().flat_map(|step| {
-            step.successes.iter().chain(step.failures.iter().map(|failure| &failure.message))
+            step.successes
+                .iter()
+                .chain(step.failures.iter().map(|failure| &failure.message))
         });
         for pattern in script.prompts.iter().chain(messages) {
             Pattern::new(pattern).map_err(|error| error.fault())?;

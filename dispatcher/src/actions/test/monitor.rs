@@ -30,16 +30,26 @@ async fn watch(
     let suite = entry.name.to_lowercase().replace(' ', "-");
     let start = compile(&[entry.start.as_str()])?;
     step.log_wait(&[&entry.start], context);
-    context.consoles.wait(namespace, step.wait(&start, &[&entry.start])).await?;
-    context.log.info(format!("ok: start pattern found for {suite}"));
+    context
+        .consoles
+        .wait(namespace, step.wait(&start, &[&entry.start]))
+        .await?;
+    context
+        .log
+        .info(format!("ok: start pattern found for {suite}"));
 
     let mut seen = Vec::new();
     let expected = [entry.end.as_str(), entry.pattern.as_str()];
     let patterns = compile(&expected)?;
     loop {
-        let found = context.consoles.wait(namespace, step.wait(&patterns, &expected)).await?;
+        let found = context
+            .consoles
+            .wait(namespace, step.wait(&patterns, &expected))
+            .await?;
         if found.index == 0 {
-            context.log.info(format!("ok: end pattern found for {suite}"));
+            context
+                .log
+                .info(format!("ok: end pattern found for {suite}"));
             break;
         }
         match result(&suite, entry, &found) {
@@ -50,8 +60,15 @@ async fn watch(
             Err(problem) => context.log.error(problem),
         }
     }
-    for case in entry.expected.iter().flatten().filter(|case| !seen.contains(case)) {
-        context.log.warning(format!("'{case}' was expected, but did not come: it fails"));
+    for case in entry
+        .expected
+        .iter()
+        .flatten()
+        .filter(|case| !seen.contains(case))
+    {
+        context
+            .log
+            .warning(format!("'{case}' was expected, but did not come: it fails"));
         context.log.record(Record::Result(CaseResult {
             definition: suite.clone(),
             case: case.clone(),
@@ -84,7 +101,10 @@ fn result(suite: &str, entry: &MonitorEntry, found: &Found) -> Result<CaseResult
         None if measurement.is_some() => TestResult::Pass,
         None => return Err(format!("'{case}' has neither a result nor a measurement")),
     };
-    let unexpected = entry.expected.as_ref().is_some_and(|expected| !expected.contains(&case));
+    let unexpected = entry
+        .expected
+        .as_ref()
+        .is_some_and(|expected| !expected.contains(&case));
     Ok(CaseResult {
         definition: suite.to_owned(),
         result: if unexpected { TestResult::Fail } else { result },
@@ -116,7 +136,10 @@ mod tests {
 
     #[test]
     fn other_characters_become_one_underscore() {
-        assert_eq!(normalised("1 - Measure time |\r\n | switching"), "1_measure_time_switching");
+        assert_eq!(
+            normalised("1 - Measure time |\r\n | switching"),
+            "1_measure_time_switching"
+        );
         assert_eq!(normalised("plain_name"), "plain_name");
     }
 }
