@@ -30,6 +30,11 @@ fn fixtures_render_as_recorded() {
     for name in names {
         let rendered = render(Device::Template(&name), &yaml::Map::new());
         assert_eq!(rendered.unset, Vec::<String>::new(), "{name}");
+        assert_eq!(
+            job::schema::check_device(&load(&rendered.text)),
+            [],
+            "{name}"
+        );
         insta::assert_snapshot!(name.trim_end_matches(".jinja2"), rendered.text);
     }
 }

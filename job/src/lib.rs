@@ -11,6 +11,7 @@ pub mod fault;
 pub mod id;
 pub mod problem;
 pub mod result;
+pub mod schema;
 pub mod timeout;
 
 pub use definition::Definition;

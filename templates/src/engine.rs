@@ -9,8 +9,9 @@ use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error as EngineError, Output, State, UndefinedBehavior};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Instructions one device may run. The largest device types of LAVA 2026.07 need below 10,000.
-const FUEL: u64 = 200_000;
+/// Instructions one device may run; those of LAVA 2026.07 need 2,500 at most. Few enough, too, that
+/// no loop can nest a value so deep that dropping it overflows the stack.
+const FUEL: u64 = 20_000;
 
 /// Nested blocks, includes and macro calls.
 const MAX_DEPTH: usize = 200;

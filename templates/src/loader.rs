@@ -134,14 +134,9 @@ impl SearchPath {
             ErrorKind::NotFound,
             format!("there is no template {name:?}"),
         );
-        let nearest = self
-            .names()
-            .into_iter()
-            .map(|known| (edit_distance(&known, name), known))
-            .min()
-            .filter(|(distance, _)| *distance <= name.len() / 3);
-        let mut hint = match nearest {
-            Some((_, known)) => format!("did you mean {known:?}? "),
+        let names = self.names();
+        let mut hint = match job::schema::nearest(name, names.iter().map(String::as_str)) {
+            Some(known) => format!("did you mean {known:?}? "),
             None => String::new(),
         };
         hint.push_str("searched: ");
@@ -161,20 +156,4 @@ fn is_absent(error: &std::io::Error) -> bool {
 fn unreadable(error: &std::io::Error) -> Error {
     // fs_err names the path.
     Error::new(ErrorKind::Unreadable, error.to_string())
-}
-
-/// Levenshtein distance in characters.
-fn edit_distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, from) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, to) in right.iter().enumerate() {
-            let substituted = diagonal + usize::from(from != *to);
-            diagonal = row[column + 1];
-            row[column + 1] = substituted.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[right.len()]
 }

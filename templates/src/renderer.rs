@@ -26,6 +26,9 @@ const SETTINGS: &str = "device_settings";
 /// so does this: add them in that order. What no directory has is looked up among the embedded
 /// templates.
 ///
+/// Templates are the lab's: they cannot run for ever or read other files, but one that doubles a
+/// string again and again may use much memory. The context is anybody's and is nothing but values.
+///
 /// Known differences from Jinja2, none of which a device type of LAVA 2026.07 can tell:
 /// `%` does not format strings (use the filter `format`); `~` prints what nobody set in a list as
 /// `undefined`; an include outside of blocks in a template that extends another prints nothing;

@@ -193,6 +193,9 @@ fn runaway_templates_end() {
         "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
         "{% include 'test.jinja2' %}",
+        "{% set n = namespace(x=[]) %}{% for a in range(99999) %}{% set n.x = [n.x] %}{% endfor %}",
+        "{% set n = namespace(x=[]) %}{% for a in range(99999) %}{% set n.x = {1: n.x} %}{% endfor %}",
+        "{% set n = namespace(x=[]) %}{% for a in range(99999) %}{% set n.x = n.x + [a] %}{% endfor %}",
         "{% for a in range(9999) %}{{ 'x' * 1000000 }}{% endfor %}",
         "{% set n = namespace(x=[]) %}{% for a in range(9999) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x }}",
     ] {
