@@ -11,6 +11,9 @@ use std::path::Path;
 use templates::{Renderer, Scheduled};
 use yaml::{Limits, Map, Node};
 
+/// As much of a line as an error message shows.
+const LONGEST_LINE: usize = 160;
+
 /// A job with its device, planned.
 pub(crate) struct Planned {
     pub(crate) definition: Definition,
@@ -24,7 +27,7 @@ pub(crate) struct Planned {
 /// Every problem found, each with its file and line.
 pub(crate) fn plan(job: &Path, arguments: &DeviceArguments) -> Result<Planned, Stop> {
     let source = Source::read(job)?;
-    let problems = crate::schema::check_job(&source.node);
+    let problems = job::schema::check_job(&source.node);
     if !problems.is_empty() {
         return Err(source.stop(&problems));
     }
@@ -76,9 +79,32 @@ impl Source {
     pub(crate) fn describe(&self, problems: &[Problem]) -> String {
         problems
             .iter()
-            .map(|problem| crate::schema::render(problem, &self.name, &self.text))
+            .map(|problem| self.describe_one(problem))
             .collect::<Vec<_>>()
             .join("\n")
+    }
+
+    /// `job.yaml:12:5: actions[1].boot: what is wrong`, the line itself, and what to do.
+    fn describe_one(&self, problem: &Problem) -> String {
+        let mut text = self.name.clone();
+        let start = problem.span.start;
+        let known = problem.span != yaml::Span::default();
+        if known {
+            text.push_str(&format!(":{}:{}", start.line + 1, start.column + 1));
+        }
+        if !problem.path.is_empty() {
+            text.push_str(&format!(": {}", problem.path));
+        }
+        text.push_str(&format!(": {}", problem.message));
+        if let Some(line) = self.text.lines().nth(start.line as usize).filter(|_| known) {
+            let shown: String = line.chars().take(LONGEST_LINE).collect();
+            let caret = " ".repeat((start.column as usize).min(LONGEST_LINE));
+            text.push_str(&format!("\n    {shown}\n    {caret}^"));
+        }
+        if let Some(hint) = &problem.hint {
+            text.push_str(&format!("\n    hint: {hint}"));
+        }
+        text
     }
 
     fn stop(&self, problems: &[Problem]) -> Stop {
@@ -99,7 +125,7 @@ fn device(definition: &Definition, arguments: &DeviceArguments) -> Result<Device
         Some(path) => Source::read(path)?,
         None => rendered_type(definition, arguments)?,
     };
-    let problems = crate::schema::check_device(&source.node);
+    let problems = job::schema::check_device(&source.node);
     if !problems.is_empty() {
         return Err(source.stop(&problems));
     }

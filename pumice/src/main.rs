@@ -9,7 +9,6 @@ mod display;
 mod exit;
 mod input;
 mod message;
-mod schema;
 
 use clap::Parser;
 use std::process::ExitCode;

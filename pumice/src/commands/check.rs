@@ -32,9 +32,9 @@ fn check(path: &Path) -> Result<(), Stop> {
     let source = Source::read(path)?;
     let is_device = source.node.get("constants").is_some() && source.node.get("job_name").is_none();
     let problems = if is_device {
-        crate::schema::check_device(&source.node)
+        job::schema::check_device(&source.node)
     } else {
-        crate::schema::check_job(&source.node)
+        job::schema::check_job(&source.node)
     };
     if problems.is_empty() {
         Ok(())
