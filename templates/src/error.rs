@@ -149,7 +149,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Lets our errors travel through the engine: [`Error::from_engine`] takes them out again.
+/// Lets our errors travel through the engine: `Error::from_engine` takes them out again.
 impl From<Error> for minijinja::Error {
     fn from(error: Error) -> Self {
         Self::new(

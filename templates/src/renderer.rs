@@ -6,11 +6,11 @@ use crate::{
     loader::{LoadedTemplate, Origin, SearchPath},
     source, value,
 };
-use minijinja::value::Value;
+use minijinja::{Environment, value::Value};
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use yaml::Map;
 
@@ -121,79 +121,90 @@ impl Renderer {
         scheduled: Scheduled<'_>,
     ) -> Result<Rendered, Error> {
         let unset = engine::Unset::default();
-        let loaded = Arc::new(Mutex::new(Vec::new()));
         let mut environment = engine::new(Arc::clone(&unset))?;
-
-        let name = match device {
-            Device::Template(name) => name.to_owned(),
-            Device::Text { name, .. } => name.to_owned(),
-            Device::Type { name, .. } => format!("device of type {name}"),
+        let (name, given) = match device {
+            Device::Template(name) => (name.to_owned(), None),
+            Device::Text { name, text } => (name.to_owned(), Some(text.to_owned())),
+            Device::Type { name, settings } => {
+                let text = type_template(name, settings)?;
+                (format!("device of type {name}"), Some(text))
+            }
         };
-        let given = match device {
-            Device::Template(_) => None,
-            Device::Text { text, .. } => Some(text.to_owned()),
-            Device::Type { name, settings } => Some(type_template(name, settings)?),
-        }
-        .map(|text| (name.clone(), text));
-
-        let search = self.search.clone();
-        let journal = Arc::clone(&loaded);
-        let missing = Arc::new(Mutex::new(None));
-        let last_missing = Arc::clone(&missing);
-        environment.set_loader(move |wanted| {
-            let found = match &given {
-                Some((name, text)) if name == wanted => Some((text.clone(), Origin::Given)),
-                _ => search.load(wanted)?,
-            };
-            let Some((text, origin)) = found else {
-                let mut missing = last_missing.lock().unwrap_or_else(PoisonError::into_inner);
-                *missing = Some(wanted.to_owned());
-                return Ok(None);
-            };
-            let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-            journal.push(LoadedTemplate {
-                name: wanted.to_owned(),
-                origin,
-            });
-            Ok(Some(source::prepare(wanted, &text)?))
-        });
+        let given = given.map(|text| (name.clone(), text));
+        let loads = load_through(&mut environment, self.search.clone(), given);
 
         let mut out = BoundedText::default();
         let result = environment.get_template(&name).and_then(|template| {
             let variables = variables(device, context, scheduled);
             template.render_captured_to(variables, &mut out).map(drop)
         });
+        let loads = std::mem::take(&mut *lock(&loads));
         match result {
             Err(_) if out.is_full => {
-                return Err(Error::new(
-                    ErrorKind::Limit,
-                    format!("the device is larger than {MAX_OUTPUT} bytes"),
-                ));
+                let message = format!("the device is larger than {MAX_OUTPUT} bytes");
+                return Err(Error::new(ErrorKind::Limit, message));
             }
-            Err(error) => {
-                let missing = missing.lock().unwrap_or_else(PoisonError::into_inner);
-                return Err(match &*missing {
-                    Some(wanted) if error.kind() == minijinja::ErrorKind::TemplateNotFound => {
-                        self.search.not_found(wanted).placed_by(&error)
-                    }
-                    _ => Error::from_engine(&error),
-                });
-            }
+            Err(error) => return Err(self.explain(&error, loads.missing.as_deref())),
             Ok(()) => {}
         }
         let text = String::from_utf8(out.bytes)
             .map_err(|_| Error::new(ErrorKind::Evaluation, "the device is not UTF-8"))?;
-        let take = |shared: &Mutex<Vec<_>>| {
-            std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner))
-        };
-        let templates = take(&loaded);
-        let unset = std::mem::take(&mut *unset.lock().unwrap_or_else(PoisonError::into_inner));
+        let unset = std::mem::take(&mut *lock(&unset));
         Ok(Rendered {
             text,
-            templates,
+            templates: loads.templates,
             unset,
         })
     }
+
+    fn explain(&self, error: &minijinja::Error, missing: Option<&str>) -> Error {
+        match missing {
+            Some(wanted) if error.kind() == minijinja::ErrorKind::TemplateNotFound => {
+                self.search.not_found(wanted).placed_by(error)
+            }
+            _ => Error::from_engine(error),
+        }
+    }
+}
+
+/// What the engine asked for.
+#[derive(Debug, Default)]
+struct Loads {
+    templates: Vec<LoadedTemplate>,
+    /// The name that nobody had, the last one.
+    missing: Option<String>,
+}
+
+/// Lets the engine find templates: the one that was `given`, else those of the search path.
+fn load_through(
+    environment: &mut Environment<'static>,
+    search: SearchPath,
+    given: Option<(String, String)>,
+) -> Arc<Mutex<Loads>> {
+    let loads = Arc::new(Mutex::new(Loads::default()));
+    let journal = Arc::clone(&loads);
+    environment.set_loader(move |wanted| {
+        let found = match &given {
+            Some((name, text)) if name == wanted => Some((text.clone(), Origin::Given)),
+            _ => search.load(wanted)?,
+        };
+        let mut journal = lock(&journal);
+        let Some((text, origin)) = found else {
+            journal.missing = Some(wanted.to_owned());
+            return Ok(None);
+        };
+        journal.templates.push(LoadedTemplate {
+            name: wanted.to_owned(),
+            origin,
+        });
+        Ok(Some(source::prepare(wanted, &text)?))
+    });
+    loads
+}
+
+/// Nothing panics while it holds one of these locks, and what they guard is whole at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The device file that somebody would write for a device type and some settings.

@@ -2,7 +2,8 @@
 //!
 //! The engine reads the same language as Jinja2 but for a few corners. Where a corner can change
 //! the device, the text is rewritten so that the engine does what Jinja2 does: line ends, escapes
-//! of string literals, and which variables a nested block sees. Lines keep their numbers.
+//! of string literals, and which variables a nested block sees. Lines keep their numbers, but
+//! for those after a string literal that goes on after a backslash at the end of a line.
 
 mod literal;
 mod scan;

@@ -4,7 +4,7 @@
 //! with its place and what was probably meant. What a check needs beyond the document (the
 //! device, the network, files) is found later, by planning and preflight.
 //!
-//! What is allowed is data: tables of keys with their [shapes](shape). The rules are those of
+//! What is allowed is data: tables of keys with their shapes (`shape`). The rules are those of
 //! LAVA 2026.07's strict check with two differences. A key that belongs to another method of the
 //! same kind (`commands` below `method: minimal`) is let through, as LAVA's submission does. And
 //! keys that LAVA honours though its own schemas lack them are known here.
