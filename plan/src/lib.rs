@@ -68,6 +68,7 @@ pub fn plan(definition: &Definition, device: &Device, facts: &Facts) -> Result<P
     if !refusals.is_empty() {
         return Err(refusals);
     }
+    state.problems.sort_by_key(|problem| problem.span.start);
     Ok(Plan {
         actions,
         timeout: definition.timeouts.job,

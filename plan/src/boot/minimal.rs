@@ -10,7 +10,7 @@ use job::definition::{Boot, MinimalBoot};
 
 pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot, minimal: &MinimalBoot) -> Planned {
     require_method(builder, "minimal")?;
-    builder.nest(Spec::group("minimal-boot"), |builder| {
+    builder.nest(Spec::group("minimal-boot").retrying(), |builder| {
         power::connect(builder);
         if minimal.pre_power_command {
             power::commands(builder, "pre-power-command", "pre_power_command");

@@ -16,7 +16,7 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
         builder.later("uboot-from-media");
         bootloader::overlay(builder);
         power::connect(builder);
-        builder.nest(Spec::group("uboot-commands").retrying(), |builder| {
+        builder.nest(Spec::group("uboot-commands"), |builder| {
             if boot.reset {
                 power::reset(builder)?;
             }

@@ -1,0 +1,146 @@
+//! Plans of jobs of our own: what users see of them, and what the runner is told.
+
+mod support;
+
+use job::{Definition, Device, JobId, Problem};
+use plan::{Action, DispatcherConfig, Facts, Plan};
+use std::fmt::Write;
+
+const BOARD: (&str, &str) = (
+    include_str!("fixtures/board.job.yaml"),
+    include_str!("fixtures/board.device.yaml"),
+);
+const EMULATOR: (&str, &str) = (
+    include_str!("fixtures/emulator.job.yaml"),
+    include_str!("fixtures/emulator.device.yaml"),
+);
+const TFTP: (&str, &str) = (
+    include_str!("fixtures/tftp.job.yaml"),
+    include_str!("fixtures/tftp.device.yaml"),
+);
+
+fn try_plan(job: &str, device: &str) -> Result<Plan, Vec<Problem>> {
+    let facts = Facts {
+        dispatcher_ip: "10.0.0.1".to_owned(),
+        prefix: "lab-".to_owned(),
+        env_dut: Some(vec![("LANG".to_owned(), "C.UTF-8".to_owned())]),
+        dispatcher: DispatcherConfig {
+            http_url_format_string: Some("http://cache/?url=%s".to_owned()),
+        },
+        ..Facts::new(JobId::new("4212"))
+    };
+    let definition = Definition::from_node(&support::load(job))?;
+    let device = Device::from_node(&support::load(device))?;
+    plan::plan(&definition, &device, &facts)
+}
+
+fn planned((job, device): (&str, &str)) -> Plan {
+    try_plan(job, device).expect("the job has a tree")
+}
+
+/// Everything the runner is told, action by action.
+fn told(plan: &Plan) -> String {
+    fn write(actions: &[Action], out: &mut String) {
+        for action in actions {
+            let alone = Action {
+                children: Vec::new(),
+                ..action.clone()
+            };
+            writeln!(out, "{alone:#?}").expect("writing to a string succeeds");
+            write(&action.children, out);
+        }
+    }
+    let mut out = String::new();
+    write(&plan.actions, &mut out);
+    out
+}
+
+#[test]
+fn the_tree_of_a_board() {
+    let plan = planned(BOARD);
+    insta::assert_snapshot!(plan::render_tree(&plan));
+    insta::assert_snapshot!("what_a_board_is_told", told(&plan));
+}
+
+#[test]
+fn the_tree_of_an_emulator() {
+    let plan = planned(EMULATOR);
+    insta::assert_snapshot!(plan::render_tree(&plan));
+    insta::assert_snapshot!("what_an_emulator_is_told", told(&plan));
+}
+
+#[test]
+fn the_tree_of_methods_that_cannot_run_yet() {
+    insta::assert_snapshot!(plan::render_tree(&planned(TFTP)));
+}
+
+#[test]
+fn the_description_has_what_web_pages_show() {
+    let text = serde_json::to_string_pretty(&plan::description(&planned(EMULATOR)));
+    insta::assert_snapshot!(text.expect("a tree is JSON"));
+}
+
+#[test]
+fn all_refusals_come_at_once() {
+    let job = "
+timeouts: {job: {minutes: 1}}
+actions:
+- deploy: {to: fastboot, images: {boot: {url: 'https://example.com/boot'}}}
+- deploy: {to: tftp, kernel: {url: 'gopher://example.com/kernel'}}
+- boot: {method: grub, commands: []}
+- test: {nothing: 1}
+- deploy: {to: moon}
+";
+    let (_, device) = BOARD;
+    let problems = try_plan(job, device).expect_err("nothing of this works");
+    let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn all_misunderstandings_come_at_once() {
+    let job = "
+job_name: [1]
+timeouts: {action: 5, connection: {minutes: -1}}
+actions:
+- deploy: {to: tmpfs, images: {kernel: {sha256sum: 1}, ramdisk: x}}
+- boot: {method: minimal, auto_login: {username: root, password_prompt: x}}
+- test:
+    failure_retry: 0
+    definitions: [{from: moon}, {from: git, name: x}]
+- test: {interactive: [{name: x, prompts: [], script: [{}]}]}
+- repeat: {count: 2}
+- {}
+- deploy:
+";
+    let problems = Definition::from_node(&support::load(job)).expect_err("none of this is right");
+    let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn what_cannot_succeed_is_told_beside_the_tree() {
+    let job = "
+timeouts: {job: {minutes: 1}}
+actions:
+- deploy: {to: overlay}
+- boot: {method: minimal}
+- command: {name: dance}
+- test:
+    definitions:
+    - {from: git, name: a b, path: x, repository: 'https://example.com'}
+    - {from: git, name: lava, path: x, repository: 'https://example.com'}
+    - {from: git, name: same, path: x, repository: 'https://example.com'}
+    - {from: git, name: same, path: x, repository: 'https://example.com'}
+- test:
+    namespace: elsewhere
+    definitions:
+    - {from: git, name: x, path: x, repository: 'https://example.com'}
+";
+    let device = "
+actions: {deploy: {methods: {overlay: }}, boot: {methods: {minimal: }}}
+";
+    let plan = try_plan(job, device).expect("LAVA makes a tree of it");
+    let lines: Vec<_> = plan.problems.iter().map(Problem::to_string).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
