@@ -100,9 +100,9 @@ impl Device {
             timeouts: DeviceTimeouts::read(root.set("timeouts"), &mut problems),
             commands: Commands::read(root.set("commands"), &mut problems),
             character_delays: CharacterDelays::read(root.set("character_delays"), &mut problems),
-            device_info: maps(root.set("device_info"), &mut problems),
-            static_info: maps(root.set("static_info"), &mut problems),
-            storage_info: maps(root.set("storage_info"), &mut problems),
+            device_info: maps(node.get("device_info")),
+            static_info: maps(node.get("static_info")),
+            storage_info: maps(node.get("storage_info")),
             environment: root
                 .get("environment")
                 .and_then(|environment| environment.map(&mut problems).cloned())
@@ -220,7 +220,9 @@ impl Commands {
                 // Not a command: whether jobs must use a named connection.
                 "must_use_connection" => {}
                 _ => {
-                    let lines = value.texts(problems);
+                    // Labs keep data of their own here; what is no command is not looked at.
+                    let mut lines = value.texts(&mut Vec::new());
+                    lines.retain(|line| !line.is_empty());
                     commands.commands.push((key, lines));
                 }
             }
@@ -260,11 +262,11 @@ impl CharacterDelays {
 }
 
 /// The maps of a list; other members are left out, as templates print unset values there.
-fn maps(cursor: Option<Cursor<'_>>, problems: &mut Vec<Problem>) -> Vec<Map> {
-    cursor
-        .map_or_else(Vec::new, |list| list.items(problems))
+fn maps(list: Option<&Node>) -> Vec<Map> {
+    list.and_then(Node::as_sequence)
+        .unwrap_or_default()
         .iter()
-        .filter_map(|item| item.node().as_map().cloned())
+        .filter_map(|item| item.as_map().cloned())
         .collect()
 }
 
