@@ -5,7 +5,7 @@
 
 use crate::{Problem, document::Cursor, timeout::DeviceTimeouts};
 use std::time::Duration;
-use yaml::{Map, Node};
+use yaml::{Map, Node, Value};
 
 /// A device.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +92,7 @@ impl Device {
             return Err(problems);
         }
         let device = Self {
-            document: node.clone(),
+            document: placeless(node),
             hostname: root.text_at("hostname", &mut problems).unwrap_or_default(),
             device_type: root
                 .text_at("devicetype", &mut problems)
@@ -116,9 +116,12 @@ impl Device {
         }
     }
 
-    /// The device as it was written.
+    /// The device as it was written, for what has no type.
+    ///
+    /// Paths begin with `device`, and there are no places in the text: whoever reports a problem
+    /// here reports it beside those of a job, whose text the places would be taken for.
     pub fn cursor(&self) -> Cursor<'_> {
-        Cursor::root(&self.document)
+        Cursor::new(&self.document, "device")
     }
 
     /// A node below the root: `device.at(&["parameters", "media"])`.
@@ -268,6 +271,22 @@ fn maps(list: Option<&Node>) -> Vec<Map> {
         .iter()
         .filter_map(|item| item.as_map().cloned())
         .collect()
+}
+
+/// A copy without places in the text.
+fn placeless(node: &Node) -> Node {
+    let value = match &node.value {
+        Value::Sequence(items) => Value::Sequence(items.iter().map(placeless).collect()),
+        Value::Mapping(map) => {
+            let mut out = Map::new();
+            for (key, value) in map.iter() {
+                out.insert(key.value.clone(), placeless(value));
+            }
+            Value::Mapping(out)
+        }
+        other => other.clone(),
+    };
+    value.into()
 }
 
 fn names(methods: Option<&Node>) -> Vec<&str> {

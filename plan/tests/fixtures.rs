@@ -176,3 +176,19 @@ actions: {deploy: {methods: {overlay: }}, boot: {methods: {minimal: }}}
     let lines: Vec<_> = plan.problems.iter().map(Problem::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
+
+#[test]
+fn faults_of_the_device_are_not_placed_in_the_job() {
+    let job = "
+timeouts: {job: {minutes: 1}}
+actions:
+- boot: {method: fastboot}
+- boot: {method: qemu}
+";
+    let device = "
+actions: {boot: {methods: {fastboot: [boot, dance], qemu: {parameters: {}}}}}
+";
+    let problems = try_plan(job, device).expect_err("the device is wrong");
+    let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
