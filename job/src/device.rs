@@ -5,7 +5,7 @@
 
 use crate::{Problem, document::Cursor, timeout::DeviceTimeouts};
 use std::time::Duration;
-use yaml::{Map, Node};
+use yaml::{Map, Node, Value};
 
 /// A device.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +92,7 @@ impl Device {
             return Err(problems);
         }
         let device = Self {
-            document: node.clone(),
+            document: placeless(node),
             hostname: root.text_at("hostname", &mut problems).unwrap_or_default(),
             device_type: root
                 .text_at("devicetype", &mut problems)
@@ -100,9 +100,9 @@ impl Device {
             timeouts: DeviceTimeouts::read(root.set("timeouts"), &mut problems),
             commands: Commands::read(root.set("commands"), &mut problems),
             character_delays: CharacterDelays::read(root.set("character_delays"), &mut problems),
-            device_info: maps(root.set("device_info"), &mut problems),
-            static_info: maps(root.set("static_info"), &mut problems),
-            storage_info: maps(root.set("storage_info"), &mut problems),
+            device_info: maps(node.get("device_info")),
+            static_info: maps(node.get("static_info")),
+            storage_info: maps(node.get("storage_info")),
             environment: root
                 .get("environment")
                 .and_then(|environment| environment.map(&mut problems).cloned())
@@ -116,9 +116,12 @@ impl Device {
         }
     }
 
-    /// The device as it was written.
+    /// The device as it was written, for what has no type.
+    ///
+    /// Paths begin with `device`, and there are no places in the text: whoever reports a problem
+    /// here reports it beside those of a job, whose text the places would be taken for.
     pub fn cursor(&self) -> Cursor<'_> {
-        Cursor::root(&self.document)
+        Cursor::new(&self.document, "device")
     }
 
     /// A node below the root: `device.at(&["parameters", "media"])`.
@@ -220,7 +223,9 @@ impl Commands {
                 // Not a command: whether jobs must use a named connection.
                 "must_use_connection" => {}
                 _ => {
-                    let lines = value.texts(problems);
+                    // Labs keep data of their own here; what is no command is not looked at.
+                    let mut lines = value.texts(&mut Vec::new());
+                    lines.retain(|line| !line.is_empty());
                     commands.commands.push((key, lines));
                 }
             }
@@ -260,12 +265,28 @@ impl CharacterDelays {
 }
 
 /// The maps of a list; other members are left out, as templates print unset values there.
-fn maps(cursor: Option<Cursor<'_>>, problems: &mut Vec<Problem>) -> Vec<Map> {
-    cursor
-        .map_or_else(Vec::new, |list| list.items(problems))
+fn maps(list: Option<&Node>) -> Vec<Map> {
+    list.and_then(Node::as_sequence)
+        .unwrap_or_default()
         .iter()
-        .filter_map(|item| item.node().as_map().cloned())
+        .filter_map(|item| item.as_map().cloned())
         .collect()
+}
+
+/// A copy without places in the text.
+fn placeless(node: &Node) -> Node {
+    let value = match &node.value {
+        Value::Sequence(items) => Value::Sequence(items.iter().map(placeless).collect()),
+        Value::Mapping(map) => {
+            let mut out = Map::new();
+            for (key, value) in map.iter() {
+                out.insert(key.value.clone(), placeless(value));
+            }
+            Value::Mapping(out)
+        }
+        other => other.clone(),
+    };
+    value.into()
 }
 
 fn names(methods: Option<&Node>) -> Vec<&str> {

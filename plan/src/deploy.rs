@@ -101,6 +101,17 @@ fn require_key<'a>(block: &Cursor<'a>, key: &str) -> Planned<Cursor<'a>> {
 /// `deploy-device-env`.
 fn device_env(builder: &mut Builder<'_, '_>) {
     let variables = builder.view().facts.env_dut.clone().unwrap_or_default();
+    let data = builder
+        .state_ref()
+        .deployed(builder.namespace())
+        .and_then(|deployed| deployed.data);
+    if builder.view().shell_file(data).is_none() {
+        let problem = builder
+            .cursor()
+            .problem("shells of the deployed system read no file in which variables could be set")
+            .with_hint("set `lava_test_shell_file` in the job's `context`");
+        builder.report(problem);
+    }
     builder.add(Spec::new(
         "deploy-device-env",
         Step::DeployDeviceEnv { variables },

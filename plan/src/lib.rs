@@ -35,7 +35,7 @@ pub use step::Step;
 
 use builder::{Builder, Planned};
 use job::{
-    Definition, Device, Problem,
+    Definition, Device, Namespace, Problem,
     definition::{Block, BlockKind},
 };
 use job_view::{JobView, State};
@@ -68,12 +68,31 @@ pub fn plan(definition: &Definition, device: &Device, facts: &Facts) -> Result<P
     if !refusals.is_empty() {
         return Err(refusals);
     }
+    check_namespaces(definition, &mut state.problems);
     state.problems.sort_by_key(|problem| problem.span.start);
     Ok(Plan {
         actions,
         timeout: definition.timeouts.job,
         problems: state.problems,
     })
+}
+
+/// LAVA's rules for namespaces: all blocks name one or none does, and one name is taken.
+fn check_namespaces(definition: &Definition, problems: &mut Vec<Problem>) {
+    let blocks = &definition.actions;
+    let mixed = blocks.iter().any(|block| block.common.namespace.is_some());
+    for block in blocks {
+        let at = block.cursor();
+        let namespace = block.namespace();
+        if mixed && namespace == Namespace::common() {
+            problems.push(
+                at.problem("this block names no namespace, but others do")
+                    .with_hint("give it a `namespace` other than `common`, or remove all"),
+            );
+        } else if namespace.as_str() == "docker-test-shell" {
+            problems.push(at.problem("the namespace `docker-test-shell` is LAVA's own"));
+        }
+    }
 }
 
 fn plan_block<'a>(

@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    time::{Duration, Instant},
 };
 use yaml::Node;
 
@@ -213,4 +214,28 @@ fn what_lava_refuses_is_refused() {
     let refused = tried - accepted.len();
     println!("{refused} of {tried} impossible pairs are refused");
     assert!(refused >= REFUSED, "only {refused} pairs are refused");
+}
+
+/// Users wait for plans, and so do schedulers that try one on every device.
+#[test]
+fn a_plan_is_made_within_five_milliseconds() {
+    let Some(corpus) = corpus() else { return };
+    let mut times: Vec<Duration> = corpus
+        .pairs
+        .iter()
+        .map(|pair| {
+            let job = &corpus.jobs[&pair.job];
+            let device = &corpus.rendered[&pair.rendered];
+            let begin = Instant::now();
+            let planned = support::plan_nodes(job, device);
+            let time = begin.elapsed();
+            assert!(planned.is_ok(), "{} on {}", pair.job, pair.device);
+            time
+        })
+        .collect();
+    times.sort();
+    let (median, longest) = (times[times.len() / 2], times[times.len() - 1]);
+    println!("a plan takes {median:?}, at most {longest:?}");
+    // The longest depends on what else the machine does; the median hardly does.
+    assert!(median < Duration::from_millis(5), "{median:?}");
 }

@@ -3,8 +3,10 @@
 mod support;
 
 use job::{Definition, Device, JobId, Problem};
-use plan::{Action, DispatcherConfig, Facts, Plan};
-use std::fmt::Write;
+use plan::{
+    Action, DispatcherConfig, Facts, Plan, Step,
+    step::{DefinitionSource, ShellDefinition},
+};
 
 const BOARD: (&str, &str) = (
     include_str!("fixtures/board.job.yaml"),
@@ -42,17 +44,47 @@ fn planned((job, device): (&str, &str)) -> Plan {
 fn told(plan: &Plan) -> String {
     fn write(actions: &[Action], out: &mut String) {
         for action in actions {
-            let alone = Action {
-                children: Vec::new(),
-                ..action.clone()
-            };
-            writeln!(out, "{alone:#?}").expect("writing to a string succeeds");
+            let Action { level, name, .. } = action;
+            let Action {
+                namespace, section, ..
+            } = action;
+            let times = (action.timeout, action.connection_timeout, action.on_timeout);
+            out.push_str(&format!(
+                "{level} {name} in {namespace}, {section:?}\n  {times:?}\n"
+            ));
+            if let Some(retry) = action.retry {
+                out.push_str(&format!("  {retry:?}\n"));
+            }
+            out.push_str(&step(&action.step));
+            out.push('\n');
             write(&action.children, out);
         }
     }
     let mut out = String::new();
     write(&plan.actions, &mut out);
     out
+}
+
+/// A step without what another step has said already, and without places in the text.
+fn step(step: &Step) -> String {
+    match step {
+        Step::FetchDefinition(definition) => {
+            let mut definition = ShellDefinition::clone(definition);
+            if let DefinitionSource::Inline { document } = &mut definition.source {
+                *document = yaml::Value::Null;
+            }
+            format!("{definition:#?}")
+        }
+        Step::TestOverlay(definition)
+        | Step::TestInstall(definition)
+        | Step::TestRunScript(definition) => definition.uuid.clone(),
+        Step::TestShell(test) => {
+            let uuids: Vec<_> = test.definitions.iter().map(|one| &one.uuid).collect();
+            let (stage, delay) = (test.stage, test.character_delay);
+            format!("{uuids:?} stage {stage} in {}, {delay:?}", test.results_dir)
+        }
+        other => format!("{other:#?}"),
+    }
 }
 
 #[test]
@@ -142,5 +174,21 @@ actions: {deploy: {methods: {overlay: }}, boot: {methods: {minimal: }}}
 ";
     let plan = try_plan(job, device).expect("LAVA makes a tree of it");
     let lines: Vec<_> = plan.problems.iter().map(Problem::to_string).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn faults_of_the_device_are_not_placed_in_the_job() {
+    let job = "
+timeouts: {job: {minutes: 1}}
+actions:
+- boot: {method: fastboot}
+- boot: {method: qemu}
+";
+    let device = "
+actions: {boot: {methods: {fastboot: [boot, dance], qemu: {parameters: {}}}}}
+";
+    let problems = try_plan(job, device).expect_err("the device is wrong");
+    let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }

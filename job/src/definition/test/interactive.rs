@@ -79,26 +79,18 @@ impl InteractiveScript {
                 .map(|expected| expected.texts(problems)),
             commands: commands
                 .iter()
-                .filter_map(|command| InteractiveCommand::read(command, problems))
+                .map(|command| InteractiveCommand::read(command, problems))
                 .collect(),
         })
     }
 }
 
 impl InteractiveCommand {
-    fn read(entry: &Cursor<'_>, problems: &mut Vec<Problem>) -> Option<Self> {
+    fn read(entry: &Cursor<'_>, problems: &mut Vec<Problem>) -> Self {
         let multinode = ["lava-send", "lava-sync", "lava-wait", "lava-wait-all"]
             .into_iter()
             .find(|request| entry.has(request))
             .map(str::to_owned);
-        if multinode.is_none() && !entry.has("command") {
-            problems.push(
-                entry
-                    .missing("command")
-                    .with_hint("a command of null only waits"),
-            );
-            return None;
-        }
         let messages = |key: &str, problems: &mut Vec<Problem>| {
             entry
                 .set(key)
@@ -106,7 +98,7 @@ impl InteractiveCommand {
         };
         let successes = messages("successes", problems);
         let failures = messages("failures", problems);
-        Some(Self {
+        Self {
             name: entry.text_at("name", problems),
             command: entry.text_at("command", problems),
             successes: successes
@@ -120,7 +112,7 @@ impl InteractiveCommand {
             wait_for_prompt: entry.flag("wait_for_prompt", true),
             delay: delay(entry, problems),
             multinode,
-        })
+        }
     }
 }
 
