@@ -16,7 +16,9 @@ pub const LOG_FILE: &str = "logs.yaml";
 /// When a journal is read again, the views are written each time so much waits.
 const WRITE_AT: usize = 256 << 10;
 
-/// Sees every entry as it is recorded: the live display, an upload.
+/// Sees every entry as it is recorded: the live display, an upload. Entries hold secrets as they
+/// were printed: who shows them hides what `Record::Secrets` names with a `Masker`, or a
+/// `StreamMasker` for a console.
 pub trait Observer: Send {
     /// Called once for each entry, in order, from the runner's loop: it must not block, and it must
     /// not fail the job.

@@ -79,10 +79,17 @@ fn test(export: &mut Export<'_>, suite: &str, case: &Case, output: &mut Output) 
 }
 
 fn failure(export: &mut Export<'_>, case: &Case) -> io::Result<String> {
-    let mut body = match case.text("error_msg") {
-        "" => String::new(),
-        message => format!("{}: {message}\n", case.text("error_type")),
-    };
+    let mut body = String::new();
+    let is_job = case.name() == "job" && case.text("definition") == "lava";
+    if let Some(failure) = export.summary.failure.as_ref().filter(|_| is_job) {
+        let fault = &failure.fault;
+        let _ = writeln!(body, "{}: {}", fault.error_type(), fault.message);
+        for (what, text) in [("Waited for", &fault.waited_for), ("Hint", &fault.hint)] {
+            if let Some(text) = text {
+                let _ = writeln!(body, "{what}: {text}");
+            }
+        }
+    }
     if let Some(reason) = &case.reason {
         body.push_str(reason);
         body.push('\n');

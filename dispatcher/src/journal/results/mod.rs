@@ -305,7 +305,6 @@ impl Results {
         let fault = self.summary.failure.as_ref().map(|failure| &failure.fault);
         let complete = ok && fault.is_none();
         let record = record::job_map(complete, fault, masker);
-        let reason = fault.and_then(|fault| fault.hint.clone());
         let suite = self.suite("lava");
         let result = if complete {
             TestResult::Pass
@@ -318,7 +317,7 @@ impl Results {
             at_micros,
             record,
             lines: None,
-            reason,
+            reason: None,
         });
     }
 
