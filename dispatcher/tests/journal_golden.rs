@@ -321,6 +321,11 @@ fn exports_are_those_of_lava() {
         &format!("{job}/rest-job-csv.csv"),
         exact,
     );
+    assert_same_export(
+        &ours("results.yaml"),
+        &format!("{job}/rest-job-yaml.yaml"),
+        exact,
+    );
     // The excerpts hold times of the log, which are the same, but numbers are written as numbers.
     let numbers = |text: &str| without_times(text).replace("7.550000000000001", "7.55");
     assert_same_export(
@@ -333,4 +338,53 @@ fn exports_are_those_of_lava() {
         &format!("{job}/rest-job-tap13.tap"),
         exact,
     );
+}
+
+fn json(value: &yaml::Value) -> Value {
+    match value {
+        yaml::Value::String(text) => text.as_str().into(),
+        yaml::Value::Int(yaml::Int::Small(number)) => (*number).into(),
+        yaml::Value::Float(number) => (*number).into(),
+        yaml::Value::Sequence(items) => items.iter().map(|item| json(&item.value)).collect(),
+        yaml::Value::Mapping(map) => {
+            let key = |node: &yaml::Node| node.as_str().expect("a text").to_owned();
+            map.iter()
+                .map(|(name, item)| (key(name), json(&item.value)))
+                .collect()
+        }
+        other => panic!("unexpected {}", other.kind()),
+    }
+}
+
+#[test]
+fn the_description_and_the_result_are_those_of_lava() {
+    for job in [
+        "golden/peer/qemu",
+        "golden/peer/uboot",
+        "golden/peer/uboot/login-timeout",
+    ] {
+        let Some(lines) = golden(&format!("{job}/logs.yaml")) else {
+            return;
+        };
+        let Some(plan) = support::shared(&format!("{job}/description.yaml")) else {
+            return;
+        };
+        let plan = fs_err::read_to_string(plan).expect("the plan is readable");
+        let plan = yaml::load(&plan, &yaml::Limits::default()).expect("the plan is YAML");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut views = Views::create(directory.path()).expect("views");
+        let record = Record::Description(json(&plan.value));
+        let description = Entry {
+            at_micros: 0,
+            record,
+        };
+        for entry in entries(&lines).iter().chain([&description]) {
+            views.entry(entry).expect("a view takes an entry");
+        }
+        views.finish().expect("exports");
+        for name in ["description.yaml", "result.yaml"] {
+            let ours = directory.path().join(name);
+            assert_same_export(&ours, &format!("{job}/{name}"), str::to_owned);
+        }
+    }
 }
