@@ -46,7 +46,9 @@ fn contract(list: &Node) -> Value {
 
 #[test]
 fn descriptions_are_those_lava_recorded() {
-    let Some(shared) = support::shared() else { return };
+    let Some(shared) = support::shared() else {
+        return;
+    };
     for board in ["qemu", "uboot"] {
         let folder = shared.join("golden/peer").join(board);
         let text = fs_err::read_to_string(folder.join("description.yaml")).expect("a file");
@@ -59,7 +61,9 @@ fn descriptions_are_those_lava_recorded() {
 
 #[test]
 fn recorded_jobs_need_nothing_that_is_missing() {
-    let Some(shared) = support::shared() else { return };
+    let Some(shared) = support::shared() else {
+        return;
+    };
     let peer = shared.join("golden/peer");
     for (board, job) in [
         ("qemu", "job.yaml"),
@@ -88,7 +92,9 @@ fn each(actions: &[Action], look: &mut impl FnMut(&Action)) {
 
 #[test]
 fn the_emulator_gets_what_the_recorded_command_line_had() {
-    let Some(shared) = support::shared() else { return };
+    let Some(shared) = support::shared() else {
+        return;
+    };
     let plan = planned(&shared.join("golden/peer/qemu"), "job.yaml");
     let mut found = None;
     each(&plan.actions, &mut |action| {
