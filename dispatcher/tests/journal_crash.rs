@@ -3,14 +3,17 @@
 mod support;
 
 use dispatcher::journal::{
-    JOURNAL_FILE, Journal, JournalError, LOG_FILE, Reader, State, Views, Writer, is_running,
-    rebuild,
+    JOURNAL_FILE, Journal, JournalError, LOG_FILE, Observer, Reader, State, Views, Writer,
+    is_running, rebuild,
 };
 use proptest::prelude::*;
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 use support::story;
 use tempfile::TempDir;
-use wire::journal::{Entry, Header, Record, frame};
+use wire::journal::{ConnectionId, Entry, Epoch, Header, Record, frame};
 
 fn directory() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -51,9 +54,8 @@ fn live() -> Live {
     let mut writer = Writer::create(&at.join(JOURNAL_FILE), header(&entries)).expect("a journal");
     views.entry(&entries[0]).expect("the header");
     let mut moments = Vec::new();
-    for index in 0..entries.len() {
+    for (index, Entry { at_micros, record }) in entries.iter().cloned().enumerate() {
         if index > 0 {
-            let Entry { at_micros, record } = entries[index].clone();
             let entry = writer.append_at(at_micros, record).expect("a record");
             views.entry(&entry).expect("an entry");
         }
@@ -342,4 +344,76 @@ fn time_does_not_go_back() {
     let times = [70, 50, 90].map(|at| writer.append_at(at, record.clone()).expect("a record"));
     assert_eq!(times.map(|entry| entry.at_micros), [70, 70, 90]);
     assert!(writer.now_micros() >= 90);
+}
+
+struct Seen(Arc<Mutex<Vec<Entry>>>);
+
+impl Observer for Seen {
+    fn entry(&mut self, entry: &Entry) {
+        self.0
+            .lock()
+            .expect("no test thread panicked")
+            .push(entry.clone());
+    }
+}
+
+#[test]
+fn an_observer_sees_what_is_recorded() {
+    let directory = directory();
+    let entries = story::entries();
+    let mut journal = Journal::create(directory.path(), header(&entries)).expect("a journal");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    journal.observe(Box::new(Seen(Arc::clone(&seen))));
+    for entry in &entries[1..] {
+        journal.record(entry.record.clone()).expect("a record");
+    }
+    let summary = journal.finish().expect("exports");
+    let seen = seen.lock().expect("no test thread panicked");
+    let mut reader = Reader::open(&directory.path().join(JOURNAL_FILE)).expect("the journal");
+    reader.read_header().expect("its header");
+    for entry in seen.iter() {
+        let written = reader.next_entry().expect("no error").expect("an entry");
+        assert_eq!(entry.at_micros, written.at_micros);
+    }
+    assert_eq!(seen.len() + 1, entries.len());
+    assert_eq!(summary.state(), State::Incomplete);
+    let names: Vec<&str> = summary
+        .suites
+        .iter()
+        .map(|suite| suite.name.as_str())
+        .collect();
+    assert_eq!(names, ["lava", "0_smoke <&>"]);
+    let action = &summary.actions[1];
+    assert_eq!(
+        (action.name.as_str(), action.runs, action.ok),
+        ("http-download", 1, Some(true))
+    );
+    let failure = summary.failure.expect("a fault");
+    assert_eq!(
+        failure.action,
+        Some(("3".to_owned(), "lava-test-retry".to_owned()))
+    );
+}
+
+#[test]
+fn output_after_the_end_of_a_connection_replaces_nothing() {
+    let directory = directory();
+    let entries = story::entries();
+    let mut journal = Journal::create(directory.path(), header(&entries)).expect("a journal");
+    let connection = ConnectionId(0);
+    let output = |text: &str| Record::Output {
+        connection,
+        epoch: Epoch(0),
+        bytes: text.as_bytes().to_vec(),
+    };
+    let closed = Record::ConnectionClosed {
+        connection,
+        reason: String::new(),
+    };
+    for record in [output("before\n"), closed, output("after\n")] {
+        journal.record(record).expect("a record");
+        journal.commit().expect("a commit");
+    }
+    journal.finish().expect("exports");
+    assert_eq!(read(directory.path(), "console.log"), b"before\nafter\n");
 }

@@ -12,7 +12,8 @@ use wire::journal::{ConnectionId, Entry, Epoch, LogLevel, Record};
 /// Runs a Python script with one argument; `None`, said loudly, without Python or a module.
 #[allow(
     clippy::disallowed_methods,
-    reason = "a test's reader needs no process group of its own"
+    clippy::print_stderr,
+    reason = "a test's reader needs no process group of its own; a test that is skipped says so"
 )]
 fn python(script: &str, argument: &Path) -> Option<String> {
     let child = std::process::Command::new("python3")
@@ -72,7 +73,9 @@ fn lines_of(records: impl IntoIterator<Item = Record>) -> Vec<u8> {
 
 #[test]
 fn python_reads_the_log_as_it_was_meant() {
-    let every_character = (0..0x3000).chain([0xfeff, 0xfffd, 0xfffe, 0xffff, 0x1f600, 0x10ffff]);
+    let every_character = (0..0x400)
+        .chain(0x2000..0x2100)
+        .chain([0xfeff, 0xfffd, 0xfffe, 0xffff, 0x1f600, 0x10ffff]);
     let messages: Vec<String> = every_character
         .filter_map(char::from_u32)
         .map(|character| format!("<{character}>"))
@@ -193,7 +196,7 @@ fn a_line_that_is_too_long_comes_in_pieces() {
 #[test]
 fn a_secret_is_hidden_wherever_a_long_line_is_cut() {
     let secret = "s3cret-pässword";
-    for before in (97_980..98_020).chain(195_985..196_010) {
+    for before in (97_982..98_003).chain(195_984..196_002) {
         let line = format!("{}{secret}{}\n", "x".repeat(before), "y".repeat(2_000));
         let text = lines_of([
             header(),

@@ -128,4 +128,22 @@ mod tests {
         assert_eq!(file.file.stored, b"abcdefgh");
         assert_eq!(file.pending(), 0);
     }
+
+    #[test]
+    fn a_disk_that_is_full_is_told_from_other_errors() {
+        let path = Path::new("/dev/full");
+        let device = fs_err::OpenOptions::new().write(true).open(path);
+        let Ok(device) = device else {
+            eprintln!("SKIPPED: /dev/full is not there");
+            return;
+        };
+        let mut file = AppendFile::new(path, device);
+        file.buffer().push(b'a');
+        assert!(file.flush().expect_err("it is full").is_full());
+        let read_only = File::open("/dev/null").expect("/dev/null");
+        let mut file = AppendFile::new(Path::new("/dev/null"), read_only);
+        file.buffer().push(b'a');
+        let error = file.flush().expect_err("it is not open for writing");
+        assert!(!error.is_full(), "{error}");
+    }
 }

@@ -52,15 +52,14 @@ pub(super) fn job_map(
     masker: &Masker,
 ) -> Map<String, Value> {
     let mut map = Map::new();
-    let mut put = |name: &str, text: &str| {
-        map.insert(name.into(), Value::String(masker.mask(text).into_owned()));
-    };
-    put("definition", "lava");
-    put("case", "job");
-    put("result", if complete { "pass" } else { "fail" });
+    map.insert("definition".into(), "lava".into());
+    map.insert("case".into(), "job".into());
+    let result = if complete { "pass" } else { "fail" };
+    map.insert("result".into(), result.into());
     if let Some(fault) = fault {
-        put("error_msg", &fault.message);
-        put("error_type", fault.error_type());
+        let message = masker.mask(&fault.message).into_owned();
+        map.insert("error_msg".into(), message.into());
+        map.insert("error_type".into(), fault.error_type().into());
     }
     map
 }
@@ -86,11 +85,13 @@ impl Record<'_> {
     fn value(&self, name: &str) -> Option<Value> {
         let result = self.result;
         let text = match name {
+            // These are words of LAVA's, which a short secret must not spoil.
+            "definition" if result.definition == "lava" => return Some("lava".into()),
+            "result" => return Some(result.result.as_str().into()),
+            "level" => return Some(result.level.as_ref()?.as_str().into()),
             "definition" => result.definition.as_str(),
             "case" => result.case.as_str(),
-            "result" => result.result.as_str(),
             "namespace" => result.namespace.as_ref()?.as_str(),
-            "level" => result.level.as_ref()?.as_str(),
             "set" => result.set.as_deref()?,
             "units" => result.units.as_deref()?,
             "reference" => result.reference.as_deref()?,
@@ -207,5 +208,19 @@ mod tests {
             ..case("0_smoke", "speed")
         };
         assert_eq!(keys(&test), ["definition", "case", "result"]);
+    }
+
+    #[test]
+    fn a_short_secret_does_not_spoil_what_a_server_reads() {
+        let mut masker = Masker::new();
+        masker.add(&["a".to_owned(), "1".to_owned()]);
+        let action = CaseResult {
+            level: Some(Level::new("1.1")),
+            ..case("lava", "a-case")
+        };
+        let map = result_map(&action, &masker);
+        let [definition, level, result] = ["definition", "level", "result"].map(|name| &map[name]);
+        assert_eq!([definition, level, result], ["lava", "1.1", "pass"]);
+        assert_eq!(map["case"], "[MASKED]-c[MASKED]se");
     }
 }

@@ -3,9 +3,9 @@
 use super::{
     JournalError, LavaLog, Reader, Results, StreamMasker, Summary, append::AppendFile, yaml_text,
 };
-use fs_err::File;
+use fs_err::{File, OpenOptions};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 use wire::journal::{ConnectionId, Entry, Record};
@@ -36,6 +36,8 @@ pub struct Views {
     log_file: AppendFile,
     description: Option<serde_json::Value>,
     consoles: BTreeMap<ConnectionId, ConsoleFile>,
+    /// Connections that have a file, also when they are closed.
+    recorded: BTreeSet<ConnectionId>,
     results: Results,
     observers: Vec<Box<dyn Observer>>,
 }
@@ -72,6 +74,7 @@ impl Views {
             log_file: create(&directory.join(LOG_FILE))?,
             description: None,
             consoles: BTreeMap::new(),
+            recorded: BTreeSet::new(),
             results: Results::new(directory),
             observers: Vec::new(),
         })
@@ -194,7 +197,16 @@ impl Views {
         let console = match self.consoles.entry(connection) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(ConsoleFile {
-                file: create(&self.directory.join(console_name(connection)))?,
+                file: {
+                    let path = self.directory.join(console_name(connection));
+                    // What comes after the end of a connection must not replace what came before.
+                    let is_new = self.recorded.insert(connection);
+                    if is_new {
+                        create(&path)?
+                    } else {
+                        reopen(&path)?
+                    }
+                },
                 masker: StreamMasker::default(),
                 is_closed: false,
             }),
@@ -236,6 +248,12 @@ pub fn rebuild(journal: &Path, directory: &Path) -> Result<Rebuilt, JournalError
 
 fn create(path: &Path) -> Result<AppendFile, JournalError> {
     let file = File::create(path).map_err(|error| JournalError::io(path, error))?;
+    Ok(AppendFile::new(path, file))
+}
+
+fn reopen(path: &Path) -> Result<AppendFile, JournalError> {
+    let file = OpenOptions::new().append(true).open(path);
+    let file = file.map_err(|error| JournalError::io(path, error))?;
     Ok(AppendFile::new(path, file))
 }
 

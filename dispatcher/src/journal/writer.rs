@@ -109,6 +109,10 @@ impl Writer {
             .len();
         recovery.torn_bytes = length.saturating_sub(whole);
         if recovery.torn_bytes > 0 {
+            // More than one write can have torn off: a length is wrong, and records may follow.
+            if recovery.torn_bytes > KEEP_AT_MOST as u64 {
+                recovery.damaged = Some(path.with_extension("damaged"));
+            }
             if let Some(keep) = &recovery.damaged {
                 keep_tail(path, whole, keep)?;
             }

@@ -7,6 +7,7 @@ pub mod story;
 
 /// A recording or other test data that is not part of the tree; `None`, said loudly, where it is
 /// not there.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 pub fn shared(path: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("PUMICE_SHARED").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"),

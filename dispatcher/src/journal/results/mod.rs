@@ -12,7 +12,7 @@ use super::{JournalError, LavaLog, Masker, append::AppendFile, record, stamp::St
 use excerpt::Excerpts;
 use job::{CaseResult, Fault, Level, Namespace, TestResult};
 use spool::{Case, Spool};
-use std::{collections::HashMap, io, path::Path, time::Duration};
+use std::{borrow::Cow, collections::HashMap, io, path::Path, time::Duration};
 use wire::journal::{Entry, Header, Record};
 
 /// Power operations beyond this many are counted but not listed.
@@ -283,7 +283,7 @@ impl Results {
     fn result(&mut self, result: &CaseResult, at_micros: u64, log: &LavaLog) {
         let masker = log.masker();
         let case = Case {
-            suite: self.suite(&masker.mask(&result.definition)),
+            suite: self.suite(&suite_name(result, masker)),
             at_micros,
             record: record::result_map(result, masker),
             lines: log.result_lines(),
@@ -413,6 +413,14 @@ impl Output {
             self.file.flush().map_err(io::Error::other)?;
         }
         Ok(())
+    }
+}
+
+/// The name of the dispatcher's own suite is no secret, whatever the secrets are.
+fn suite_name<'a>(result: &'a CaseResult, masker: &Masker) -> Cow<'a, str> {
+    match result.definition.as_str() {
+        "lava" => Cow::Borrowed("lava"),
+        name => masker.mask(name),
     }
 }
 
