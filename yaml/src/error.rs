@@ -138,3 +138,50 @@ fn visible(character: char) -> char {
         _ => character,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{ErrorKind, Limits, load};
+
+    #[test]
+    fn place_is_counted_from_one_and_context_is_told() {
+        let error = load("a: 'b\nc: d\n", &Limits::default()).expect_err("an open quote");
+        assert_eq!(error.kind(), ErrorKind::Scanner);
+        assert_eq!(error.message(), "found unexpected end of stream");
+        assert_eq!(
+            error.to_string(),
+            "line 3, column 1: found unexpected end of stream \
+             (while scanning a quoted scalar that begins at line 1, column 4)"
+        );
+    }
+
+    #[test]
+    fn snippet_shows_the_line_with_a_caret_below_the_place() {
+        let text = "ok: 1\nbad: [1, 2\nnext: 3\n";
+        let error = load(text, &Limits::default()).expect_err("an open bracket");
+        assert_eq!(error.snippet(text), "    next: 3\n        ^");
+    }
+
+    #[test]
+    fn snippet_cuts_long_lines_and_shows_no_control_characters() {
+        let text = format!("{}\u{1b}[31m{}", "ä".repeat(100), "b".repeat(100));
+        let error = load(&text, &Limits::default()).expect_err("an escape character");
+        let cut = format!(
+            "    ... {}\u{FFFD}[31m{} ...",
+            "ä".repeat(36),
+            "b".repeat(31)
+        );
+        assert_eq!(
+            error.snippet(&text),
+            format!("{cut}\n    {}^", " ".repeat(40))
+        );
+    }
+
+    #[test]
+    fn snippet_of_another_text_does_not_panic() {
+        let error = load("a: b: c", &Limits::default()).expect_err("two colons");
+        for text in ["", "ä", "ääää", "\n"] {
+            assert!(error.snippet(text).ends_with('^'));
+        }
+    }
+}

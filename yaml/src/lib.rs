@@ -80,3 +80,43 @@ fn load_from(text: &str, start: Mark, limits: &Limits) -> Result<Node, Error> {
     }
     Constructor::new(graph).node(root)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Limits, Node, load, load_all};
+
+    fn written<'t>(text: &'t str, node: &Node) -> &'t str {
+        &text[node.span.start.offset as usize..node.span.end.offset as usize]
+    }
+
+    #[test]
+    fn spans_cover_what_was_written() {
+        let text = "a: !!str 12\nb: &x [1, 'two']\nc:\n  d: e f\n";
+        let root = load(text, &Limits::default()).expect("a map");
+        let map = root.as_map().expect("a map");
+        let (key, value) = map.get_entry("a").expect("a");
+        assert_eq!(
+            (written(text, key), written(text, value)),
+            ("a", "!!str 12")
+        );
+        let list = map.get("b").expect("b");
+        assert_eq!(written(text, list), "&x [1, 'two']");
+        let items: Vec<_> = list.as_sequence().expect("b").iter().collect();
+        assert_eq!(
+            (written(text, items[0]), written(text, items[1])),
+            ("1", "'two'")
+        );
+        let inner = root.at(&["c", "d"]).expect("d");
+        assert_eq!(written(text, inner), "e f");
+        assert_eq!((inner.span.start.line, inner.span.start.column), (3, 5));
+    }
+
+    #[test]
+    fn streams_hold_any_number_of_documents() {
+        let documents = |text| load_all(text, &Limits::default()).expect("documents").len();
+        assert_eq!(documents(""), 0);
+        assert_eq!(documents("a"), 1);
+        assert_eq!(documents("--- a\n--- b\n...\n--- c"), 3);
+        assert!(load("--- a\n--- b", &Limits::default()).is_err());
+    }
+}

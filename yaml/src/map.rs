@@ -52,7 +52,7 @@ impl Map {
 
     /// Key and value of a string key, for those who need the key's span.
     pub fn get_entry(&self, key: &str) -> Option<(&Node, &Node)> {
-        let place = self.find(Key::String(key)).ok()?;
+        let place = self.find(&Key::String(key)).ok()?;
         self.entries.get(place).map(|(name, value)| (name, value))
     }
 
@@ -64,7 +64,7 @@ impl Map {
     /// Sets a key: a new one goes last, a known one keeps its place.
     pub fn insert(&mut self, key: impl Into<Node>, value: impl Into<Node>) {
         let (key, value) = (key.into(), value.into());
-        match self.find(Key::of(&key.value)) {
+        match self.find(&Key::of(&key.value)) {
             Ok(place) => self.entries[place].1 = value,
             Err(hash) => {
                 if let Some(index) = &mut self.index {
@@ -99,12 +99,12 @@ impl Map {
     }
 
     /// The place of a key, or else the number to file it under in the index.
-    fn find(&self, wanted: Key<'_>) -> Result<usize, u64> {
-        let is_wanted = |(key, _): &(Node, Node)| Key::of(&key.value) == wanted;
+    fn find(&self, wanted: &Key<'_>) -> Result<usize, u64> {
+        let is_wanted = |(key, _): &(Node, Node)| Key::of(&key.value) == *wanted;
         let Some(index) = &self.index else {
             return self.entries.iter().position(is_wanted).ok_or(0);
         };
-        let mut hash = index.hasher.hash_one(&wanted);
+        let mut hash = index.hasher.hash_one(wanted);
         while let Some(place) = index.places.get(&hash) {
             if self.entries.get(*place).is_some_and(is_wanted) {
                 return Ok(*place);
@@ -117,7 +117,7 @@ impl Map {
     fn build_index(&mut self) {
         self.index = Some(Box::default());
         for place in 0..self.entries.len() {
-            if let Err(hash) = self.find(Key::of(&self.entries[place].0.value))
+            if let Err(hash) = self.find(&Key::of(&self.entries[place].0.value))
                 && let Some(index) = &mut self.index
             {
                 index.places.insert(hash, place);
@@ -228,4 +228,96 @@ pub(crate) fn exact(number: f64) -> BigInt {
     let exponent = (bits >> MANTISSA_BITS) as u32 - (f64::MAX_EXP as u32 - 1) - MANTISSA_BITS;
     let magnitude = BigInt::from(mantissa) << exponent;
     if number < 0.0 { -magnitude } else { magnitude }
+}
+
+#[cfg(test)]
+mod tests {
+    use num_bigint::BigInt;
+
+    use super::{Map, UNINDEXED};
+    use crate::{Int, Value};
+
+    fn same(left: &Value, right: &Value) -> bool {
+        let (mut small, mut large) = (Map::new(), Map::new());
+        for number in 0..=UNINDEXED {
+            large.insert(Value::from(format!("filler {number}")), Value::Null);
+        }
+        let before = large.len();
+        for map in [&mut small, &mut large] {
+            map.insert(left.clone(), Value::Null);
+            map.insert(right.clone(), Value::Null);
+        }
+        let same = small.len() == 1;
+        assert_eq!(
+            large.len() - before == 1,
+            same,
+            "the index disagrees on {left:?} and {right:?}"
+        );
+        same
+    }
+
+    fn big(text: &str) -> Value {
+        Value::Int(Int::from(text.parse::<BigInt>().expect("a number")))
+    }
+
+    #[test]
+    fn keys_are_equal_when_python_says_so() {
+        let time = |text: &str| Value::Timestamp(text.to_owned());
+        let equal = [
+            (Value::from(true), Value::from(1)),
+            (Value::from(1), Value::from(1.0)),
+            (Value::from(false), Value::from(-0.0)),
+            (Value::from(f64::NAN), Value::from(f64::NAN)),
+            (
+                big("9223372036854775808"),
+                Value::from(9_223_372_036_854_775_808.0),
+            ),
+            (
+                big("-36893488147419103232"),
+                Value::from(-36_893_488_147_419_103_232.0),
+            ),
+            (
+                time("2001-12-14 10:00:00+00:00"),
+                time("2001-12-14 12:00:00+02:00"),
+            ),
+            (
+                time("2000-03-01 00:30:00+01:00"),
+                time("2000-02-29 23:30:00+00:00"),
+            ),
+        ];
+        for (left, right) in equal {
+            assert!(same(&left, &right), "{left:?} {right:?}");
+        }
+        let different = [
+            (Value::from("1"), Value::from(1)),
+            (Value::from(1), Value::from(1.5)),
+            (Value::Null, Value::from("")),
+            (
+                big("9223372036854775809"),
+                Value::from(9_223_372_036_854_775_808.0),
+            ),
+            (Value::Binary(b"a".to_vec()), Value::from("a")),
+            (time("2001-12-14"), Value::from("2001-12-14")),
+            (
+                time("2001-12-14 10:00:00"),
+                time("2001-12-14 10:00:00+00:00"),
+            ),
+        ];
+        for (left, right) in different {
+            assert!(!same(&left, &right), "{left:?} {right:?}");
+        }
+    }
+
+    #[test]
+    fn repeated_key_keeps_its_place_and_gets_the_last_value() {
+        let mut map = Map::new();
+        map.insert("a", Value::from(1));
+        map.insert("b", Value::from(2));
+        map.insert("a", Value::from(3));
+        let entries: Vec<_> = map
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_i64()))
+            .collect();
+        assert_eq!(entries, [(Some("a"), Some(3)), (Some("b"), Some(2))]);
+    }
 }

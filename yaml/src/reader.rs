@@ -135,3 +135,47 @@ fn end_of(before: &str) -> Mark {
     }
     mark
 }
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+    use crate::{Limits, load};
+
+    #[test]
+    fn encodings_are_told_by_their_byte_order_mark() {
+        for bytes in [
+            &b"\xEF\xBB\xBFa\xC3\xA9"[..],
+            b"a\xC3\xA9",
+            b"\xFF\xFEa\0\xE9\0",
+            b"\xFE\xFF\0a\0\xE9",
+        ] {
+            assert_eq!(decode(bytes).as_deref(), Ok("a\u{E9}"), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn place_of_a_wrong_byte_is_told() {
+        let error = decode(b"a: 1\r\nb: \xC3\xA9\xFF").expect_err("no UTF-8");
+        assert_eq!(
+            error.to_string(),
+            "line 2, column 5: invalid UTF-8: unexpected byte 0xff"
+        );
+        let error = decode(b"\xFE\xFF\0a\xD8").expect_err("half a character");
+        assert_eq!(
+            error.to_string(),
+            "line 1, column 2: invalid UTF-16: the last character is incomplete"
+        );
+    }
+
+    #[test]
+    fn offsets_count_the_byte_order_mark_that_is_in_the_text() {
+        let text = "\u{FEFF}a: b";
+        let node = load(text, &Limits::default()).expect("a map");
+        let value = node.get("a").expect("a value").span;
+        assert_eq!(
+            &text[value.start.offset as usize..value.end.offset as usize],
+            "b"
+        );
+        assert_eq!(value.start.column, 3);
+    }
+}

@@ -211,3 +211,64 @@ fn is_timestamp(bytes: &[u8]) -> bool {
     let date_only = bytes.len() == 10 && digits(2, 5) && bytes[7] == b'-' && digits(2, 8);
     date_only || crate::construct::timestamp::Fields::parse(bytes).is_some_and(|f| f.has_time())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Tag, resolve};
+
+    #[test]
+    fn types_follow_pyyaml_rather_than_the_specification() {
+        let table: [(Tag<'_>, &[&str]); 8] = [
+            (Tag::Null, &["", "~", "null", "Null", "NULL"]),
+            (Tag::Bool, &["yes", "No", "ON", "off", "True"]),
+            (
+                Tag::Int,
+                &[
+                    "0",
+                    "-12",
+                    "1_000",
+                    "0b_1",
+                    "017",
+                    "0xF",
+                    "10:30",
+                    "52:54:00:12:34:56",
+                ],
+            ),
+            (
+                Tag::Float,
+                &["1.", ".5", "1.5e+3", "1:30.5", "-.inf", ".NaN"],
+            ),
+            (Tag::Timestamp, &["2001-12-14", "2001-1-1 1:02:03 +1"]),
+            (Tag::Merge, &["<<"]),
+            (Tag::DefaultValue, &["="]),
+            (
+                Tag::String,
+                &[
+                    "y",
+                    "tRue",
+                    "nULL",
+                    "1e3",
+                    "0e12345",
+                    "-.5",
+                    "0o17",
+                    "0XFF",
+                    "08",
+                    "1.5e3",
+                    "00:11:22:33:44:55",
+                    "2001-1-1",
+                    "-.nan",
+                    "1:60",
+                    "+",
+                    "-",
+                    ".",
+                    "<<<",
+                ],
+            ),
+        ];
+        for (tag, texts) in table {
+            for text in texts {
+                assert_eq!(resolve(text), tag, "{text}");
+            }
+        }
+    }
+}

@@ -34,9 +34,10 @@ pub enum Int {
 }
 
 /// What a node is, after resolution.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     /// `null`, `~` or nothing.
+    #[default]
     Null,
     /// `true`, `yes`, `on` and their opposites.
     Bool(bool),
@@ -65,12 +66,6 @@ pub struct Node {
     pub value: Value,
     /// Where it was written; all zero for nodes that a program made.
     pub span: Span,
-}
-
-impl Default for Value {
-    fn default() -> Self {
-        Self::Null
-    }
 }
 
 impl PartialEq for Node {
@@ -134,8 +129,8 @@ impl From<Map> for Value {
     }
 }
 
-impl From<Vec<Value>> for Value {
-    fn from(items: Vec<Value>) -> Self {
+impl From<Vec<Self>> for Value {
+    fn from(items: Vec<Self>) -> Self {
         Self::Sequence(items.into_iter().map(Node::from).collect())
     }
 }

@@ -17,7 +17,7 @@ fn refused(text: &str, limits: &Limits) -> String {
 
 /// `a0` is a list of ten, every further level ten times the one before.
 fn bomb(levels: usize, item: impl Fn(usize) -> String) -> String {
-    let mut text = format!("a0: &a0 [{}]\n", vec!["lol"; 10].join(", "));
+    let mut text = format!("a0: &a0 [{}]\n", ["lol"; 10].join(", "));
     for level in 1..levels {
         let items = vec![item(level - 1); 10].join(", ");
         text.push_str(&format!("a{level}: &a{level} [{items}]\n"));

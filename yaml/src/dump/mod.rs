@@ -217,3 +217,48 @@ impl Map {
         dumper.emitter.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{DumpOptions, dump};
+    use crate::{Limits, load};
+
+    fn written(text: &str, options: &DumpOptions) -> String {
+        let node = load(text, &Limits::default()).expect("YAML");
+        dump(&node.value, options)
+    }
+
+    #[test]
+    fn files_are_written_in_block_style() {
+        let text = "{b: [1, {c: 'yes'}], a: [], d: \"x\\ny\"}";
+        let expected = "b:\n- 1\n- c: 'yes'\na: []\nd: 'x\n\n  y'\n";
+        assert_eq!(written(text, &DumpOptions::default()), expected);
+    }
+
+    #[test]
+    fn log_records_are_written_on_one_line_in_double_quotes() {
+        let options = DumpOptions {
+            flow: true,
+            double_quoted: true,
+            width: 1_000_000,
+            ..DumpOptions::default()
+        };
+        let text = "{lvl: results, msg: {case: a, result: 12, set: null}}";
+        let expected = "{\"lvl\": \"results\", \"msg\": {\"case\": \"a\", \"result\": ! \"12\", \"set\": ! \"null\"}}\n";
+        assert_eq!(written(text, &options), expected);
+    }
+
+    #[test]
+    fn keys_are_sorted_only_when_python_can_compare_them() {
+        let options = DumpOptions {
+            sort_keys: true,
+            ..DumpOptions::default()
+        };
+        assert_eq!(written("{b: 1, a: 2}", &options), "a: 2\nb: 1\n");
+        assert_eq!(
+            written("{2: 1, 1.5: 2, true: 3}", &options),
+            "true: 3\n1.5: 2\n2: 1\n"
+        );
+        assert_eq!(written("{b: 1, 1: 2}", &options), "b: 1\n1: 2\n");
+    }
+}

@@ -83,3 +83,41 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{base64, float};
+
+    #[test]
+    fn floats_are_written_as_by_python() {
+        let table = [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (0.1, "0.1"),
+            (100.0, "100.0"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0e-05"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1.0e+16"),
+            (1.5e300, "1.5e+300"),
+            (-5e-324, "-5.0e-324"),
+            // Halfway between two numbers of 17 digits.
+            (9_004_450_339_353_001.0 / 4.0, "2251112584838250.2"),
+            (f64::NAN, ".nan"),
+            (f64::NEG_INFINITY, "-.inf"),
+        ];
+        for (number, text) in table {
+            assert_eq!(float(number), text);
+        }
+    }
+
+    #[test]
+    fn base64_has_lines_of_76_characters() {
+        assert_eq!(base64(b""), "");
+        assert_eq!(base64(b"a"), "YQ==\n");
+        assert_eq!(base64(b"ab"), "YWI=\n");
+        assert_eq!(base64(b"abc"), "YWJj\n");
+        let lines: Vec<_> = base64(&[0; 60]).lines().map(str::len).collect();
+        assert_eq!(lines, [76, 4]);
+    }
+}

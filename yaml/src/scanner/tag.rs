@@ -62,7 +62,8 @@ pub(super) fn scan_tag<'a>(
     } else {
         scan_shorthand(cursor, start)?
     };
-    if !is_blank_or_end(cursor.rest(0)) && !(in_flow && cursor.peek() == b',') {
+    let ends = is_blank_or_end(cursor.rest(0)) || (in_flow && cursor.peek() == b',');
+    if !ends {
         let message = "did not find expected whitespace or line break";
         return Err(scan_error(message, cursor.mark()).within(CONTEXT, start));
     }

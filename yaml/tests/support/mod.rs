@@ -1,6 +1,11 @@
 //! What the tests of this crate share: PyYAML as the judge, a form of values that can be compared
 //! with it, random numbers, and the way to the shared test data.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "skips and seeds must be seen"
+)]
 
 pub(crate) mod cases;
 

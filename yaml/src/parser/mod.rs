@@ -3,6 +3,9 @@
 //! A state machine over the productions of YAML 1.1 with libyaml's deviations. It holds no tree
 //! and does not recurse, so nesting costs it one entry of a stack per level.
 
+mod block;
+mod flow;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -213,30 +216,30 @@ impl<'a> Parser<'a> {
 
     fn directives(&mut self) -> Result<(), Error> {
         let mut version_seen = false;
-        loop {
-            match self.peek()?.kind {
-                TokenKind::VersionDirective { .. } | TokenKind::TagDirective { .. } => {}
-                _ => return Ok(()),
-            }
+        while let TokenKind::VersionDirective { .. } | TokenKind::TagDirective { .. } =
+            self.peek()?.kind
+        {
             let Token { kind, span } = self.take()?;
-            match kind {
+            let problem = match kind {
+                TokenKind::VersionDirective { .. } if version_seen => {
+                    Some("found duplicate %YAML directive")
+                }
                 TokenKind::VersionDirective { major, minor } => {
-                    if version_seen {
-                        return Err(parse_error("found duplicate %YAML directive", span.start));
-                    }
                     version_seen = true;
-                    if (major, minor) != (1, 1) && (major, minor) != (1, 2) {
-                        return Err(parse_error("found incompatible YAML document", span.start));
-                    }
+                    let known = major == 1 && (minor == 1 || minor == 2);
+                    (!known).then_some("found incompatible YAML document")
                 }
                 TokenKind::TagDirective { handle, prefix } => {
-                    if self.handles.insert(handle, prefix).is_some() {
-                        return Err(parse_error("found duplicate %TAG directive", span.start));
-                    }
+                    let before = self.handles.insert(handle, prefix);
+                    before.map(|_| "found duplicate %TAG directive")
                 }
-                _ => {}
+                _ => None,
+            };
+            if let Some(problem) = problem {
+                return Err(parse_error(problem, span.start));
             }
         }
+        Ok(())
     }
 
     fn document_content(&mut self) -> Result<Event<'a>, Error> {
@@ -400,168 +403,6 @@ impl<'a> Parser<'a> {
             }
         };
         Ok(Cow::Owned(format!("{prefix}{suffix}")))
-    }
-
-    fn block_entry(&mut self) -> Result<Event<'a>, Error> {
-        match self.peek()?.kind {
-            TokenKind::BlockEntry => {
-                let mark = self.take()?.span.end;
-                match self.peek()?.kind {
-                    TokenKind::BlockEntry | TokenKind::BlockEnd => {
-                        Ok(self.empty_then(mark, State::BlockEntry))
-                    }
-                    _ => self.node_then(Context::Block, State::BlockEntry),
-                }
-            }
-            TokenKind::BlockEnd => self.close().map(Event::SequenceEnd),
-            _ => Err(self.unexpected(
-                "did not find expected '-' indicator",
-                "while parsing a block collection",
-            )),
-        }
-    }
-
-    fn indentless_entry(&mut self) -> Result<Event<'a>, Error> {
-        let token = self.peek()?;
-        if !matches!(token.kind, TokenKind::BlockEntry) {
-            let mark = token.span.start;
-            self.resume();
-            return Ok(Event::SequenceEnd(mark));
-        }
-        let mark = self.take()?.span.end;
-        match self.peek()?.kind {
-            TokenKind::BlockEntry | TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => {
-                Ok(self.empty_then(mark, State::IndentlessEntry))
-            }
-            _ => self.node_then(Context::Block, State::IndentlessEntry),
-        }
-    }
-
-    fn block_key(&mut self) -> Result<Event<'a>, Error> {
-        match self.peek()?.kind {
-            TokenKind::Key => {
-                let mark = self.take()?.span.end;
-                self.block_mapping_node(mark, State::BlockValue)
-            }
-            TokenKind::BlockEnd => self.close().map(Event::MappingEnd),
-            _ => Err(self.unexpected("did not find expected key", "while parsing a block mapping")),
-        }
-    }
-
-    fn block_value(&mut self) -> Result<Event<'a>, Error> {
-        let token = self.peek()?;
-        if !matches!(token.kind, TokenKind::Value) {
-            let mark = token.span.start;
-            return Ok(self.empty_then(mark, State::BlockKey));
-        }
-        let mark = self.take()?.span.end;
-        self.block_mapping_node(mark, State::BlockKey)
-    }
-
-    /// A key or value of a block mapping, behind its indicator.
-    fn block_mapping_node(&mut self, mark: Mark, after: State) -> Result<Event<'a>, Error> {
-        match self.peek()?.kind {
-            TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => {
-                Ok(self.empty_then(mark, after))
-            }
-            _ => self.node_then(Context::BlockInMapping, after),
-        }
-    }
-
-    fn flow_sequence_entry(&mut self, first: bool) -> Result<Event<'a>, Error> {
-        if !first && !matches!(self.peek()?.kind, TokenKind::FlowSequenceEnd) {
-            if !matches!(self.peek()?.kind, TokenKind::FlowEntry) {
-                return Err(self.unexpected(
-                    "did not find expected ',' or ']'",
-                    "while parsing a flow sequence",
-                ));
-            }
-            self.take()?;
-        }
-        match self.peek()?.kind {
-            TokenKind::FlowSequenceEnd => self.close().map(Event::SequenceEnd),
-            TokenKind::Key => {
-                let span = self.take()?.span;
-                self.state = State::FlowPairKey;
-                Ok(Event::MappingStart(Properties {
-                    anchor: None,
-                    tag: None,
-                    span,
-                }))
-            }
-            _ => self.node_then(Context::Flow, State::FlowSequenceNext),
-        }
-    }
-
-    fn flow_pair_key(&mut self) -> Result<Event<'a>, Error> {
-        match self.peek()?.kind {
-            TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowSequenceEnd => {
-                // libyaml swallows the token, which makes an error of `[? : value]`.
-                let mark = self.take()?.span.end;
-                Ok(self.empty_then(mark, State::FlowPairValue))
-            }
-            _ => self.node_then(Context::Flow, State::FlowPairValue),
-        }
-    }
-
-    fn flow_pair_value(&mut self) -> Result<Event<'a>, Error> {
-        if matches!(self.peek()?.kind, TokenKind::Value) {
-            self.take()?;
-            match self.peek()?.kind {
-                TokenKind::FlowEntry | TokenKind::FlowSequenceEnd => {}
-                _ => return self.node_then(Context::Flow, State::FlowPairEnd),
-            }
-        }
-        let mark = self.peek()?.span.start;
-        Ok(self.empty_then(mark, State::FlowPairEnd))
-    }
-
-    fn flow_pair_end(&mut self) -> Result<Event<'a>, Error> {
-        self.state = State::FlowSequenceNext;
-        Ok(Event::MappingEnd(self.peek()?.span.start))
-    }
-
-    fn flow_mapping_key(&mut self, first: bool) -> Result<Event<'a>, Error> {
-        if !first && !matches!(self.peek()?.kind, TokenKind::FlowMappingEnd) {
-            if !matches!(self.peek()?.kind, TokenKind::FlowEntry) {
-                return Err(self.unexpected(
-                    "did not find expected ',' or '}'",
-                    "while parsing a flow mapping",
-                ));
-            }
-            self.take()?;
-        }
-        match self.peek()?.kind {
-            TokenKind::FlowMappingEnd => self.close().map(Event::MappingEnd),
-            TokenKind::Key => {
-                self.take()?;
-                let token = self.peek()?;
-                let mark = token.span.start;
-                match token.kind {
-                    TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowMappingEnd => {
-                        Ok(self.empty_then(mark, State::FlowMappingValue))
-                    }
-                    _ => self.node_then(Context::Flow, State::FlowMappingValue),
-                }
-            }
-            _ => self.node_then(Context::Flow, State::FlowMappingNoValue),
-        }
-    }
-
-    fn flow_mapping_value(&mut self) -> Result<Event<'a>, Error> {
-        if matches!(self.peek()?.kind, TokenKind::Value) {
-            self.take()?;
-            match self.peek()?.kind {
-                TokenKind::FlowEntry | TokenKind::FlowMappingEnd => {}
-                _ => return self.node_then(Context::Flow, State::FlowMappingNext),
-            }
-        }
-        self.flow_mapping_no_value()
-    }
-
-    fn flow_mapping_no_value(&mut self) -> Result<Event<'a>, Error> {
-        let mark = self.peek()?.span.start;
-        Ok(self.empty_then(mark, State::FlowMappingNext))
     }
 }
 
