@@ -6,8 +6,9 @@
 //! When that leaves one signal, it is the one; when it leaves several and nothing known of the
 //! running tests tells them apart, the signal is lost, never guessed.
 
+use crate::expect::console;
+
 use super::{
-    console,
     grammar::{self, Fit, Kind, Signal},
     knowledge::{Knowledge, Verdict},
 };

@@ -528,3 +528,40 @@ pub(super) fn unmistakable(kind: Kind, body: &[u8]) -> usize {
         name
     }
 }
+
+impl Signal {
+    /// Its arguments as they stand on the wire, with single spaces.
+    pub fn arguments(&self) -> String {
+        match self {
+            Self::StartRun(run) | Self::EndRun(run) => format!("{} {}", run.name, run.uuid),
+            Self::StartCase(text)
+            | Self::EndCase(text)
+            | Self::Raise(text)
+            | Self::Feedback(text)
+            | Self::Event(text)
+            | Self::Other {
+                arguments: text, ..
+            } => text.clone(),
+            Self::Case(case) => {
+                let mut text = format!("TEST_CASE_ID={} RESULT={}", case.id, case.result);
+                for (key, value) in [("UNITS", &case.units), ("MEASUREMENT", &case.measurement)] {
+                    if let Some(value) = value {
+                        text.push_str(&format!(" {key}={value}"));
+                    }
+                }
+                text
+            }
+            Self::StartSet(name) => format!("START {name}"),
+            Self::StopSet => "STOP".to_owned(),
+            Self::Reference {
+                id,
+                result,
+                reference,
+            } => format!("{id} {result} {reference}"),
+            Self::ReturnCode(code) => code.to_string(),
+            Self::RunnerExit => "EXIT".to_owned(),
+            Self::InstallFail => "INSTALL_FAIL".to_owned(),
+            Self::MultiNode { request, arguments } => format!("{request} {}", arguments.join(" ")),
+        }
+    }
+}

@@ -1,10 +1,9 @@
 //! What is known of the running tests from elsewhere, to tell a well repaired signal from a wrong
 //! one: the runs of the job, the open test case, and the commands that `set -x` prints.
 
-use super::{
-    console,
-    grammar::{Case, Run, Signal},
-};
+use crate::expect::console;
+
+use super::grammar::{Case, Run, Signal};
 
 /// How deep test cases nest before older ones are forgotten.
 const MAX_OPEN_CASES: usize = 16;

@@ -8,14 +8,16 @@
 //!
 //! It decides at line ends, so its decisions do not depend on how the stream was cut.
 
-mod console;
 mod fragment;
 mod grammar;
 mod knowledge;
 
 pub use grammar::{Case, Run, Signal};
 
-use super::lines::{LineEnd, LineSplitter};
+use super::{
+    console,
+    lines::{LineEnd, LineSplitter},
+};
 use fragment::{Fallback, Fed, Fragment, Outcome};
 use grammar::Kind;
 use knowledge::Knowledge;
@@ -23,7 +25,7 @@ use memchr::{memchr, memchr2};
 use std::ops::Range;
 
 /// The longest line that is looked at in one piece, in bytes.
-const LINE_LIMIT: usize = 16 * 1024;
+pub(super) const LINE_LIMIT: usize = 16 * 1024;
 
 /// How much of a longer line's piece is looked at again with the next: more than a signal is long.
 const OVERLAP: usize = 1_024;
@@ -111,7 +113,8 @@ impl SignalDecoder {
         }
     }
 
-    /// Words that stand for results beside LAVA's own: the keys of a `fixupdict`.
+    /// Words that stand for results beside LAVA's own: the keys of a `fixupdict`. A signal with any
+    /// other word is taken for a cut one until the next signal comes.
     pub fn set_further_results(&mut self, words: Vec<String>) {
         self.knowledge.further_results = words;
     }

@@ -142,7 +142,7 @@ fn the_test_case_that_just_ended_tells_how_to_read_its_result() {
         <LAVA_SIGNAL_TESTCASE TEST_CASE_ID=x[   12.345678] y\r\ny RESULT=pass>\r\n";
     assert_eq!(
         told(other),
-        ["start foobar", "end foobar", "lost TESTCASE foobar"]
+        ["start foobar", "end foobar", "lost TESTCASE ?"]
     );
 }
 
