@@ -207,3 +207,25 @@ impl<'a> Cursor<'a> {
         }
     }
 }
+
+/// A value as JSON has it. What JSON does not know becomes text as Python prints it: numbers that
+/// are too large or not finite, binary data, keys that are no strings.
+pub fn json(value: &Value) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(truth) => Json::Bool(*truth),
+        Value::Int(yaml::Int::Small(number)) => (*number).into(),
+        Value::Float(number) => serde_json::Number::from_f64(*number)
+            .map_or_else(|| Json::String(python_str(value)), Json::Number),
+        Value::Sequence(items) | Value::Set(items) => {
+            items.iter().map(|item| json(&item.value)).collect()
+        }
+        Value::Mapping(map) => map
+            .iter()
+            .map(|(key, value)| (python_str(&key.value), json(&value.value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => Json::String(python_str(other)),
+    }
+}

@@ -112,6 +112,13 @@ pub async fn clean_up(action: &Action, context: &mut Context) {
     }
 }
 
+/// An action ended by a fault, its deadline or the user: ends what it left open.
+pub fn interrupted(action: &Action, context: &mut Context) {
+    if let Step::TestShell(_) = action.step {
+        test::follow::abandon(context);
+    }
+}
+
 /// The action that runs and how long it may.
 pub struct StepRun<'a> {
     /// The action.

@@ -117,6 +117,8 @@ pub enum Mark {
 pub enum TestEvent {
     /// Write this to the log.
     Note(NoteLevel, String),
+    /// Record that this signal was read. Comes before what follows from it.
+    Signal(wire::journal::Signal),
     /// Remember the line of a test case. Comes before the result.
     Mark {
         /// The test case.

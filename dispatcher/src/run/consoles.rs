@@ -6,7 +6,10 @@
 //! something on this host ([`Consoles::drain_until`]).
 
 use super::{JobLog, Undos, context::hours_minutes_seconds};
-use crate::expect::{Found, KernelMessage, Matcher, PatternSet};
+use crate::expect::{
+    Found, Matcher, PatternSet,
+    kernel::{KernelEvent, KernelMessage, KernelMonitor},
+};
 use bytes::Bytes;
 use hal::{HalError, console::Console};
 use job::{Fault, Namespace};
@@ -17,7 +20,7 @@ use std::{
     task::{Context as Poller, Poll},
     time::Duration,
 };
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use wire::journal::{ConnectionId, Epoch, Record, UndoId};
 
 /// What is kept of a console for the report of a fault: this many lines of at most this many
@@ -26,6 +29,10 @@ const TAIL_LINES: usize = 12;
 const TAIL_LINE_BYTES: usize = 240;
 /// One read takes at most this much. A PTY hands out 4 KiB at a time; a socket more.
 const READ_BYTES: usize = 64 * 1024;
+/// What is kept of the kernel messages of one boot.
+const MOST_MESSAGES: usize = 1000;
+/// How long a panicking kernel may be silent before it counts as dead.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What runs behind a console that is closed gets this long to end by itself.
 const CLOSING: Duration = Duration::from_millis(200);
 /// A console counts as quiet after this silence.
@@ -53,6 +60,7 @@ struct Session {
     feedback: bool,
     closed: bool,
     undo: Option<UndoId>,
+    kernel: Option<Kernel>,
 }
 
 /// A wait for one of some patterns.
@@ -127,6 +135,7 @@ impl Consoles {
                 feedback: false,
                 closed: false,
                 undo,
+                kernel: None,
             },
         );
     }
@@ -145,12 +154,33 @@ impl Consoles {
         }
     }
 
-    /// From now on kernel messages of a console are collected.
-    pub fn watch_kernel(&mut self, _namespace: &Namespace) {}
+    /// From now on kernel messages of a console are collected, and a fatal one ends a wait.
+    pub fn watch_kernel(&mut self, namespace: &Namespace) {
+        if let Some(session) = self.sessions.get_mut(namespace) {
+            let mut kernel = Kernel::default();
+            kernel.push(session.matcher.pending());
+            session.kernel = Some(kernel);
+        }
+    }
 
-    /// The kernel messages since the last call.
-    pub fn take_kernel_messages(&mut self, _namespace: &Namespace) -> Vec<KernelMessage> {
-        Vec::new()
+    /// The kernel messages since [`watch_kernel`](Self::watch_kernel); no more are collected.
+    pub fn take_kernel_messages(&mut self, namespace: &Namespace) -> Vec<KernelMessage> {
+        let kernel = self
+            .sessions
+            .get_mut(namespace)
+            .and_then(|session| session.kernel.take());
+        kernel.map(Kernel::finish).unwrap_or_default()
+    }
+
+    /// Gives bytes of [`next_chunk`](Self::next_chunk) back that nobody looked at: they are
+    /// recorded, and the next wait finds them.
+    pub fn give_back(&mut self, namespace: &Namespace, bytes: &[u8], recorded: bool) {
+        if !recorded {
+            self.record_bytes(namespace, bytes);
+        }
+        if let Some(session) = self.sessions.get_mut(namespace) {
+            session.matcher.push(bytes);
+        }
     }
 
     /// The power is switched: what the boards printed before must not satisfy a wait after it.
@@ -220,7 +250,19 @@ impl Consoles {
             if session.closed {
                 return Err(closed(namespace));
             }
-            let length = self.read(namespace).await?;
+            if session.is_dead() {
+                return Err(Fault::job("the kernel stopped"));
+            }
+            let dying = session.kernel.as_ref().is_some_and(|kernel| kernel.fatal);
+            let length = if dying {
+                // The reason and the trace follow, unless the kernel could not print them.
+                match timeout(LAST_WORDS, self.read(namespace)).await {
+                    Ok(length) => length?,
+                    Err(_) => return Err(Fault::job("the kernel stopped")),
+                }
+            } else {
+                self.read(namespace).await?
+            };
             self.record_output(namespace, length);
             if let Some(session) = self.sessions.get_mut(namespace) {
                 session.matcher.push(&self.buffer[..length]);
@@ -257,7 +299,7 @@ impl Consoles {
     /// Records bytes of [`next_chunk`](Self::next_chunk).
     pub fn record_bytes(&mut self, namespace: &Namespace, bytes: &[u8]) {
         if let Some(session) = self.sessions.get_mut(namespace) {
-            session.tail.push(bytes);
+            session.see(bytes);
             self.log
                 .output(session.connection, Epoch(self.epoch), bytes);
         }
@@ -364,7 +406,7 @@ impl Consoles {
     fn record_output(&mut self, namespace: &Namespace, length: usize) {
         if let Some(session) = self.sessions.get_mut(namespace) {
             let bytes = &self.buffer[..length];
-            session.tail.push(bytes);
+            session.see(bytes);
             self.log
                 .output(session.connection, Epoch(self.epoch), bytes);
         }
@@ -525,6 +567,62 @@ impl Consoles {
     /// The namespaces that have a console, open or not.
     pub fn namespaces(&self) -> Vec<Namespace> {
         self.sessions.keys().cloned().collect()
+    }
+}
+
+impl Session {
+    /// Looks at bytes that were just read, each of them once.
+    fn see(&mut self, bytes: &[u8]) {
+        self.tail.push(bytes);
+        if let Some(kernel) = &mut self.kernel {
+            kernel.push(bytes);
+        }
+    }
+
+    /// Whether the kernel stopped and said all it had to say.
+    fn is_dead(&self) -> bool {
+        self.kernel.as_ref().is_some_and(Kernel::is_dead)
+    }
+}
+
+/// The kernel messages of one boot.
+#[derive(Default)]
+struct Kernel {
+    monitor: KernelMonitor,
+    messages: Vec<KernelMessage>,
+    fatal: bool,
+}
+
+impl Kernel {
+    fn push(&mut self, bytes: &[u8]) {
+        let Self {
+            monitor,
+            messages,
+            fatal,
+        } = self;
+        monitor.push(bytes, &mut |event| match event {
+            KernelEvent::Started(kind) => *fatal |= kind.is_fatal(),
+            KernelEvent::Message(message) if messages.len() < MOST_MESSAGES => {
+                messages.push(message);
+            }
+            KernelEvent::Message(_) => {}
+        });
+    }
+
+    fn is_dead(&self) -> bool {
+        self.fatal && !self.monitor.is_capturing()
+    }
+
+    fn finish(mut self) -> Vec<KernelMessage> {
+        let Self {
+            monitor, messages, ..
+        } = &mut self;
+        monitor.finish(&mut |event| {
+            if let KernelEvent::Message(message) = event {
+                messages.push(message);
+            }
+        });
+        self.messages
     }
 }
 

@@ -1,7 +1,10 @@
 //! What actions share while a job runs: typed, and owned by the executor.
 
 use super::{JobLog, Undos, consoles::Consoles, fetches::Fetches};
-use crate::overlay::{FetchedDefinition, OverlayBuilder};
+use crate::{
+    actions::test::follow::Follower,
+    overlay::{FetchedDefinition, OverlayBuilder},
+};
 use hal::process::CommandLine;
 use job::{Fault, JobId, Level, Namespace, id::DeviceName};
 use plan::Action;
@@ -44,6 +47,8 @@ pub struct Context {
     pub namespaces: BTreeMap<Namespace, NamespaceState>,
     /// Fetches files.
     pub fetches: Fetches,
+    /// The test shell that runs.
+    pub(crate) follower: Option<Follower>,
     /// The commands that switch the board off.
     pub power_off: Vec<String>,
     power_undo: Option<UndoId>,
@@ -101,6 +106,7 @@ impl Context {
             consoles,
             namespaces: BTreeMap::new(),
             fetches,
+            follower: None,
             power_off: Vec::new(),
             power_undo: None,
             deploys: BTreeMap::new(),

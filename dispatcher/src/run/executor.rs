@@ -67,7 +67,10 @@ impl<'a> Executor<'a> {
                 timeout: allowed,
             });
             let ended = timeout_at(deadline, self.inside(action, deadline)).await;
-            let outcome = ended.unwrap_or_else(|_| Err(timed_out(action, allowed)));
+            let outcome = ended.unwrap_or_else(|_| Err(self.timed_out(action, allowed)));
+            if outcome.is_err() {
+                actions::interrupted(action, self.context);
+            }
             self.report(action, started.elapsed(), outcome)
         })
     }
@@ -166,6 +169,24 @@ impl<'a> Executor<'a> {
         }
     }
 
+    fn timed_out(&self, action: &Action, allowed: Duration) -> Failure {
+        let class = action.on_timeout.class;
+        let message = format!(
+            "{} timed out after {} seconds",
+            action.name,
+            allowed.as_secs()
+        );
+        let mut fault = Fault::new(class, message).with_timeout(allowed).with_hint(format!(
+            "if that is too short, set it in the job: timeouts: {{actions: {{{}: {{minutes: N}}}}}}",
+            action.name
+        ));
+        fault.waited_for = self.context.consoles.waiting_for().map(str::to_owned);
+        Failure {
+            skip: action.on_timeout.skip,
+            ..failure(action, fault)
+        }
+    }
+
     fn report(
         &mut self,
         action: &Action,
@@ -227,23 +248,6 @@ fn failure(action: &Action, fault: Fault) -> Failure {
         level: action.level.clone(),
         action: action.name.clone(),
         skip: false,
-    }
-}
-
-fn timed_out(action: &Action, allowed: Duration) -> Failure {
-    let class = action.on_timeout.class;
-    let message = format!(
-        "{} timed out after {} seconds",
-        action.name,
-        allowed.as_secs()
-    );
-    let fault = Fault::new(class, message).with_timeout(allowed).with_hint(format!(
-        "if that is too short, set it in the job: timeouts: {{actions: {{{}: {{minutes: N}}}}}}",
-        action.name
-    ));
-    Failure {
-        skip: action.on_timeout.skip,
-        ..failure(action, fault)
     }
 }
 

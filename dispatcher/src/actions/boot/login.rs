@@ -2,7 +2,7 @@
 
 use crate::{
     actions::{StepRun, compile, quoted},
-    expect::KernelMessage,
+    expect::kernel::KernelMessage,
     run::{Context, Extra},
 };
 use job::{CaseResult, Fault, TestResult};
@@ -70,8 +70,8 @@ pub async fn login(
     if !login.ignore_kernel_messages {
         report_kernel_messages(step, &messages, context);
     }
-    if let Some(fatal) = messages.iter().find(|message| message.fatal) {
-        return Err(Fault::job(fatal.message.clone())
+    if let Some(fatal) = messages.iter().find(|message| message.kind.is_fatal()) {
+        return Err(Fault::job(fatal.text.lines().next().unwrap_or_default())
             .with_hint("the kernel stopped; the console shows what it did last"));
     }
     let found = waited?;
@@ -159,10 +159,10 @@ fn refused(message: &str) -> Fault {
 }
 
 fn report_kernel_messages(step: &StepRun<'_>, messages: &[KernelMessage], context: &Context) {
-    let fatal = messages.iter().any(|message| message.fatal);
+    let fatal = messages.iter().any(|message| message.kind.is_fatal());
     let list: Vec<_> = messages
         .iter()
-        .map(|message| json!({"kind": message.kind, "message": message.message}))
+        .map(|message| json!({"kind": message.kind.as_str(), "message": message.text}))
         .collect();
     context.log.record(Record::Result(CaseResult {
         definition: "lava".to_owned(),

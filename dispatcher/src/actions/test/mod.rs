@@ -1,6 +1,6 @@
 //! `test:` blocks.
 
-mod follow;
+pub(crate) mod follow;
 pub mod interactive;
 pub mod monitor;
 pub mod shell;

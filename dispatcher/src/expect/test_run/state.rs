@@ -89,16 +89,11 @@ impl State {
     fn decoded(&mut self, decoded: Decoded, emit: &mut impl FnMut(TestEvent)) {
         let signal = decoded.signal;
         if !matches!(signal, Signal::RunnerExit | Signal::InstallFail) {
-            let arguments = signal.arguments();
-            let text = format!("Received signal: <{}> {arguments}", signal.name());
-            note(emit, NoteLevel::Debug, text.trim_end().to_owned());
-        }
-        if decoded.repaired {
-            let text = format!(
-                "Kernel output cut the {} signal; it was put together",
-                signal.name()
-            );
-            note(emit, NoteLevel::Info, text);
+            emit(TestEvent::Signal(wire::journal::Signal {
+                name: signal.name().to_owned(),
+                arguments: signal.arguments(),
+                repaired: decoded.repaired,
+            }));
         }
         match signal {
             Signal::StartRun(run) => self.start_run(run, emit),
