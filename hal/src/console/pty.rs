@@ -19,7 +19,7 @@ use rustix::{
 };
 use std::{
     ffi::OsString,
-    io,
+    fmt, io,
     os::fd::OwnedFd,
     path::PathBuf,
     process::{ExitStatus, Stdio},
@@ -35,7 +35,7 @@ use tokio::{
 const END_REASON_WITHIN: Duration = Duration::from_millis(200);
 
 /// How to set up the terminal and its command.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PtyOptions {
     /// Lines of the terminal's window; 24 by default, as pexpect's and so LAVA's.
     pub rows: u16,
@@ -58,6 +58,19 @@ impl Default for PtyOptions {
             directory: None,
             epoch: EpochCounter::default(),
         }
+    }
+}
+
+impl fmt::Debug for PtyOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The environment holds secrets: its names only.
+        let names: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        f.debug_struct("PtyOptions")
+            .field("rows", &self.rows)
+            .field("columns", &self.columns)
+            .field("environment", &names)
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
     }
 }
 

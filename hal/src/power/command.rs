@@ -37,8 +37,8 @@ pub enum CommandEvent<'a> {
 /// Power through commands that run on this host.
 ///
 /// No shell is involved. Processes the commands leave behind run on: a command may start a
-/// daemon. Each successful `On` and `Reset` begins a new epoch, before the first command runs, so
-/// that the first words of the board are in it.
+/// daemon. Each `On` and `Reset` begins a new epoch, before the first command runs, so that the
+/// first words of the board are in it.
 pub struct CommandPower {
     device: String,
     commands: PowerCommands,

@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{
     ffi::{OsStr, OsString},
-    io,
+    fmt, io,
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -41,7 +41,7 @@ pub enum Leftovers {
 }
 
 /// A command with its environment and limits. See the [module](super) for what holds for all.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Command {
     line: CommandLine,
     environment: Vec<(OsString, OsString)>,
@@ -318,6 +318,18 @@ impl Command {
         let limit = self.output_limit;
         let message = format!("command '{}' printed more than {limit} bytes", self.line);
         HalError::new(ErrorKind::Exhausted, self.line.to_string(), message)
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The environment holds secrets: its names only.
+        let names: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Command")
+            .field("line", &self.line)
+            .field("environment", &names)
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
     }
 }
 
