@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 /// The root of the checkout.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
 }
 
 /// Reference data that the project does not carry: `$PUMICE_SHARED`, else `shared` beside the
 /// checkout. Says loudly when it is not there, so that a skipped case is seen.
 pub fn reference_data() -> Option<PathBuf> {
-    let path = std::env::var_os("PUMICE_SHARED")
-        .map_or_else(|| root().join("../shared"), PathBuf::from);
+    let path =
+        std::env::var_os("PUMICE_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
     if path.is_dir() {
         return Some(path);
     }

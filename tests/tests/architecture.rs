@@ -12,7 +12,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plan", &["yaml", "job", "templates"]),
     ("wire", &["yaml", "job"]),
     ("hal", &[]),
-    ("dispatcher", &["yaml", "job", "templates", "plan", "wire", "hal"]),
+    (
+        "dispatcher",
+        &["yaml", "job", "templates", "plan", "wire", "hal"],
+    ),
     ("rack", &["hal"]),
 ];
 
@@ -21,8 +24,10 @@ const AT_THE_TOP: &[&str] = &["pumice", "integration", "bench", "xtask"];
 
 #[test]
 fn crates_use_only_what_the_architecture_allows() {
-    let allowed: BTreeMap<&str, BTreeSet<&str>> =
-        MAY_USE.iter().map(|(name, uses)| (*name, uses.iter().copied().collect())).collect();
+    let allowed: BTreeMap<&str, BTreeSet<&str>> = MAY_USE
+        .iter()
+        .map(|(name, uses)| (*name, uses.iter().copied().collect()))
+        .collect();
     let mut wrong = Vec::new();
     for (name, uses) in manifests() {
         if AT_THE_TOP.contains(&name.as_str()) {
@@ -58,7 +63,11 @@ fn only_hal_may_contain_unsafe_code() {
             .find(|file| file.is_file())
             .unwrap_or_else(|| panic!("{name} has no lib.rs and no main.rs"));
         let text = fs_err::read_to_string(&root).unwrap();
-        assert!(text.contains("#![forbid(unsafe_code)]"), "{} must forbid it", root.display());
+        assert!(
+            text.contains("#![forbid(unsafe_code)]"),
+            "{} must forbid it",
+            root.display()
+        );
     }
 }
 
@@ -66,8 +75,10 @@ fn only_hal_may_contain_unsafe_code() {
 fn manifests() -> Vec<(String, Vec<String>)> {
     let metadata = metadata();
     let packages = metadata["packages"].as_array().unwrap();
-    let ours: BTreeSet<&str> =
-        packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    let ours: BTreeSet<&str> = packages
+        .iter()
+        .map(|package| package["name"].as_str().unwrap())
+        .collect();
     packages
         .iter()
         .map(|package| {
@@ -84,13 +95,27 @@ fn manifests() -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test may start cargo without hal's supervision")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may start cargo without hal's supervision"
+)]
 fn metadata() -> serde_json::Value {
     let output = std::process::Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+            "--manifest-path",
+        ])
         .arg(integration::root().join("Cargo.toml"))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
