@@ -3,9 +3,14 @@
 //! Redirects are followed here rather than by the client, since the headers of a job, which often
 //! carry a token, must not reach another server than the one they were meant for.
 
-use super::{DownloaderOptions, failure::Failure, location::masked, tls};
+use super::{
+    DownloaderOptions,
+    failure::Failure,
+    location::{masked, percent_decoded},
+    tls,
+};
 use reqwest::{
-    Client, Method, Response, StatusCode, Url,
+    Client, Method, RequestBuilder, Response, StatusCode, Url,
     header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
     redirect,
 };
@@ -57,7 +62,7 @@ impl Http {
             let client = self.client(&target).await?;
             let mut request = client.request(method.clone(), target.clone());
             if target.origin() == url.origin() {
-                request = request.headers(job_headers.clone());
+                request = with_credentials(request, url).headers(job_headers.clone());
             }
             let sent = request.headers(own_headers.clone()).send();
             let response = match tokio::time::timeout(self.response_timeout, sent).await {
@@ -108,6 +113,15 @@ impl Http {
         }
         builder.build().map_err(sort)
     }
+}
+
+/// Adds user and password of the job's URL, which a redirect to the same server leaves out.
+fn with_credentials(request: RequestBuilder, url: &Url) -> RequestBuilder {
+    let decoded = |text| percent_decoded(text).unwrap_or_else(|| text.to_owned());
+    if url.username().is_empty() && url.password().is_none() {
+        return request;
+    }
+    request.basic_auth(decoded(url.username()), url.password().map(decoded))
 }
 
 /// The headers of a job, ready to be sent.

@@ -93,7 +93,7 @@ fn single_name(text: &str) -> Option<&str> {
     (single && text.len() <= LONGEST_NAME && !text.contains('\0')).then_some(text)
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -112,8 +112,34 @@ fn percent_decoded(text: &str) -> Option<String> {
 }
 
 /// A URL as it may be shown and logged: without user and password, without the values of query
-/// parameters that look like credentials. Unchanged, to the byte, when it has none of these.
+/// parameters that look like credentials. Otherwise unchanged, to the byte; what cannot be parsed,
+/// perhaps a URL with a typing error, is masked all the same.
 pub fn masked(text: &str) -> String {
+    let (address, query) = match text.split_once('?') {
+        Some((address, query)) => (address, Some(query)),
+        None => (text, None),
+    };
+    let after_scheme = address.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = address.split_at(after_scheme);
+    // A password may hold a slash although it should not: better too much hidden than too little.
+    let end = if after_scheme > 0 && Url::parse(text.trim()).is_ok() {
+        rest.find('/').unwrap_or(rest.len())
+    } else {
+        rest.len()
+    };
+    let mut shown = match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}***{}", &rest[at..]),
+        None => address.to_owned(),
+    };
+    if let Some(query) = query {
+        shown.push('?');
+        let parts = query.split('&').map(masked_parameter);
+        shown.push_str(&parts.collect::<Vec<_>>().join("&"));
+    }
+    shown
+}
+
+fn masked_parameter(parameter: &str) -> String {
     const SECRETS: [&str; 9] = [
         "token",
         "secret",
@@ -125,41 +151,17 @@ pub fn masked(text: &str) -> String {
         "key",
         "sig",
     ];
-    let Ok(mut url) = Url::parse(text.trim()) else {
-        // Perhaps a typing error in a URL with a password: what cannot be parsed cannot be masked.
-        return match text.split_once('@') {
-            Some((_, rest)) if text.contains(':') => format!("***@{rest}"),
-            _ => text.to_owned(),
-        };
-    };
-    let mut changed = false;
-    if !url.username().is_empty() || url.password().is_some() {
-        // Neither can fail: a URL without a host has no user.
-        let _ = url.set_password(None);
-        let _ = url.set_username("***");
-        changed = true;
-    }
-    let is_secret = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        SECRETS.iter().any(|secret| name.contains(secret))
-    };
-    let masked = url.query().map(|query| {
-        let shown = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, value)) if !value.is_empty() && is_secret(name) => format!("{name}=***"),
-            _ => pair.to_owned(),
-        });
-        shown.collect::<Vec<_>>().join("&")
-    });
-    if let Some(query) = masked
-        && url.query() != Some(query.as_str())
-    {
-        url.set_query(Some(&query));
-        changed = true;
-    }
-    if changed {
-        url.to_string()
-    } else {
-        text.to_owned()
+    match parameter.split_once('=') {
+        Some((name, value)) if !value.is_empty() => {
+            let lower = name.to_ascii_lowercase();
+            let secret = SECRETS.iter().any(|secret| lower.contains(secret));
+            if secret {
+                format!("{name}=***")
+            } else {
+                parameter.to_owned()
+            }
+        }
+        _ => parameter.to_owned(),
     }
 }
 
@@ -259,7 +261,10 @@ mod tests {
                 "https://h/a?private_token=abc",
                 "https://h/a?private_token=***",
             ),
-            ("http://user:pa ss@h:x/a", "***@h:x/a"),
+            ("http://user:pa ss@h:x/a", "http://***@h:x/a"),
+            ("htp//me:pass@h?token=x", "***@h?token=***"),
+            ("http://h/@file", "http://h/@file"),
+            ("/relative?sig=x&a", "/relative?sig=***&a"),
         ] {
             assert_eq!(masked(url), shown);
         }

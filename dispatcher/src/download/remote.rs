@@ -1,25 +1,29 @@
 //! One file from a web server: through the caches, with retries, resumed where it broke.
 
+mod answer;
+mod state;
+
 use super::{
     Downloader, OnProgress, Progress,
-    cache::{Cache, Entry, Partial, Validator},
+    cache::{Cache, Entry, Partial},
     checksum::normalised,
     failure::Failure,
     http::{job_headers, refused, sort},
     local,
     retry::{Retries, pause},
-    sink::{Brought, Chunk, OutputPlan, QUEUE, Sink, Source, Written},
+    sink::{Brought, OutputPlan, Written},
 };
+use answer::{continues, ended_early, put, validator_of};
 use plan::step::Download;
 use reqwest::{
     Method, Response, StatusCode, Url,
     header::{
-        ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue,
-        IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+        ACCEPT_ENCODING, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE,
     },
 };
+use state::State;
 use tempfile::TempPath;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 /// Attempts at a remote cache when the origin can be asked instead.
 const REMOTE_CACHE_ATTEMPTS: u32 = 2;
@@ -78,19 +82,6 @@ pub(super) struct Transfer<'a> {
     download: &'a Download,
     plan: &'a OutputPlan,
     deadline: Instant,
-}
-
-/// How far a transfer from one server has come.
-#[derive(Default)]
-struct State {
-    partial: Option<Partial>,
-    sink: Option<(Sink, mpsc::Sender<Chunk>)>,
-    /// Bytes the sink has got, those of an earlier transfer included.
-    received: u64,
-    validator: Validator,
-    total: Option<u64>,
-    /// Whether bytes of an earlier transfer are among them.
-    continued: bool,
 }
 
 /// What the server said.
@@ -412,154 +403,4 @@ impl<'a> Transfer<'a> {
     fn has_declared_digest(&self) -> bool {
         self.download.checksums != plan::step::Checksums::default()
     }
-}
-
-impl State {
-    /// Where to go on, and what vouches for it being the same file. Without a strong validator
-    /// only a declared digest can tell afterwards, so that `needs_validator` is false.
-    fn offset(&self, needs_validator: bool) -> Option<(u64, Validator)> {
-        let (offset, validator) = match &self.sink {
-            Some(_) => (self.received, self.validator.clone()),
-            None => self.partial.as_ref()?.resumable()?,
-        };
-        (offset > 0 && (validator.strong().is_some() || !needs_validator))
-            .then_some((offset, validator))
-    }
-
-    /// Starts the thread that writes.
-    fn begin(
-        &mut self,
-        plan: &OutputPlan,
-        offset: u64,
-        validator: Validator,
-        total: Option<u64>,
-        progress: &mut OnProgress<'_>,
-    ) -> Result<(), Failure> {
-        if offset == 0
-            && let Some(partial) = &mut self.partial
-            && let Err(error) = partial.begin(&validator)
-        {
-            progress(Progress::Note(format!(
-                "not using the download cache: {error}"
-            )));
-            self.partial = None;
-        }
-        let file = || self.partial.as_ref().map(Partial::file).transpose();
-        let failed = |error| Failure::Read {
-            path: plan.destination.clone(),
-            error,
-        };
-        let ahead = file().map_err(failed)?.filter(|_| offset > 0);
-        let keep = file().map_err(failed)?;
-        let (sender, chunks) = mpsc::channel(QUEUE);
-        let source = Source::Queue {
-            ahead: ahead.map(|file| (file, offset)),
-            chunks,
-        };
-        let sink = plan.start(source, keep, total)?;
-        self.sink = Some((sink, sender));
-        self.received = offset;
-        self.validator = validator;
-        self.total = total;
-        progress(Progress::Started { total });
-        if offset > 0 {
-            progress(Progress::Advanced {
-                done: offset,
-                total,
-            });
-        }
-        Ok(())
-    }
-
-    async fn feed(&mut self, chunk: bytes::Bytes) -> Result<(), Failure> {
-        let sent = match &self.sink {
-            Some((_, sender)) => sender.send(Chunk::Data(chunk)).await.is_ok(),
-            None => false,
-        };
-        if sent {
-            return Ok(());
-        }
-        // The thread only ends before its input does when it failed.
-        match self.finish().await {
-            Ok(_) => Err(Failure::Worker),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    async fn finish(&mut self) -> Result<(Written, TempPath), Failure> {
-        let (sink, sender) = self.sink.take().ok_or(Failure::Worker)?;
-        // When the thread failed already it does not listen; its failure comes below.
-        let _ = sender.send(Chunk::End).await;
-        drop(sender);
-        sink.finish().await
-    }
-
-    /// Back to the first byte, with nothing kept.
-    async fn restart(&mut self) {
-        if let Some((sink, sender)) = self.sink.take() {
-            drop(sender);
-            sink.abort().await;
-        }
-        if let Some(partial) = &mut self.partial
-            && partial.discard().is_err()
-        {
-            self.partial = None;
-        }
-        self.received = 0;
-        self.continued = false;
-        self.validator = Validator::default();
-        self.total = None;
-    }
-}
-
-/// The size of the whole file when an answer is the rest of it from `offset` on; `None` when it is
-/// not, or comes from another version.
-fn continues(response: &Response, offset: u64, validator: &Validator) -> Option<Option<u64>> {
-    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
-    let (range, total) = range
-        .trim()
-        .strip_prefix("bytes")?
-        .trim_start()
-        .split_once('/')?;
-    let (start, _) = range.split_once('-')?;
-    let same_start = start.trim().parse() == Ok(offset);
-    let now = validator_of(response);
-    let same = |before: &Option<String>, now: &Option<String>| {
-        before.is_none() || now.is_none() || before == now
-    };
-    let same_version =
-        same(&validator.etag, &now.etag) && same(&validator.last_modified, &now.last_modified);
-    let total = match total.trim() {
-        "*" => None,
-        total => Some(total.parse().ok()?),
-    };
-    (same_start && same_version).then_some(total)
-}
-
-fn validator_of(response: &Response) -> Validator {
-    let text = |name| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned)
-    };
-    Validator {
-        etag: text(ETAG),
-        last_modified: text(LAST_MODIFIED),
-    }
-}
-
-fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
-    if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
-        headers.insert(name, value);
-    }
-}
-
-/// Whether a body ended before its announced length.
-fn ended_early(error: &reqwest::Error) -> bool {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
-    causes
-        .map(ToString::to_string)
-        .any(|text| text.contains("before message length reached"))
 }

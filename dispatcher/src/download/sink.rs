@@ -4,19 +4,16 @@
 //! writes is a temporary file beside the destination, owned by the asynchronous side: when that is
 //! dropped, the file goes at once and the thread, which only holds it open, ends by itself.
 
-use super::{
-    DownloadLimits,
-    checksum::{Digests, Hashers},
-    failure::Failure,
-    location::compression,
-};
-use crate::archive::{ArchiveError, Compression, extract_only_member};
-use bytes::{Buf, Bytes};
+mod intake;
+mod work;
+
+use super::{DownloadLimits, checksum::Digests, failure::Failure, location::compression};
+use crate::archive::{Compression, extract_only_member};
+use bytes::Bytes;
 use plan::step::{Checksums, Download};
 use std::{
     fs::File,
-    io::{self, Read, Seek, Write},
-    os::unix::fs::FileExt,
+    io::{self, Read, Seek},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -25,12 +22,7 @@ use std::{
 };
 use tempfile::TempPath;
 use tokio::{sync::mpsc, task::JoinHandle};
-
-/// How much is moved at once.
-const COPY_BUFFER: usize = 64 << 10;
-
-/// Bytes between two notes of progress about a local file.
-const PROGRESS_STEP: u64 = 1 << 20;
+use work::Work;
 
 /// Chunks between the network and the disk. The client's chunks have at most 400 KiB, so a
 /// download never holds more than about 2 MiB.
@@ -245,252 +237,5 @@ impl Sink {
         drop(canceled);
         let _ = thread.await;
         drop(output);
-    }
-}
-
-struct Work {
-    source: Source,
-    output: File,
-    keep: Option<File>,
-    total: Option<u64>,
-    plan: OutputPlan,
-    canceled: Arc<AtomicBool>,
-}
-
-impl Work {
-    fn run(self) -> Result<Written, Failure> {
-        let Self {
-            source,
-            mut output,
-            keep,
-            total,
-            plan,
-            canceled,
-        } = self;
-        let mut hashed_only = false;
-        let decode = plan.compression.filter(|&kind| kind != Compression::Zip);
-        let (reader, kept, path, progress) = match source {
-            Source::File {
-                file,
-                path,
-                progress,
-            } => {
-                // A file system that shares blocks copies nothing; what it made is then hashed.
-                let shared = decode.is_none() && rustix::fs::ioctl_ficlone(&output, &file).is_ok();
-                let reader = if shared {
-                    hashed_only = true;
-                    output
-                        .try_clone()
-                        .map_err(|error| Failure::write(&plan.destination, error, total))?
-                } else {
-                    file
-                };
-                (Reader::File(reader), 0, path, Some(progress))
-            }
-            Source::Queue { ahead, chunks } => {
-                let kept = ahead.as_ref().map_or(0, |(_, length)| *length);
-                let queue = Queue {
-                    ahead,
-                    read: 0,
-                    chunks,
-                    current: Bytes::new(),
-                    ended: false,
-                };
-                (Reader::Queue(queue), kept, plan.destination.clone(), None)
-            }
-        };
-        let mut intake = Intake {
-            reader,
-            path,
-            hashers: Hashers::new(&plan.checksums),
-            count: 0,
-            limit: plan.limits.fetched_bytes,
-            kept_before: kept,
-            keeps: keep.is_some(),
-            keep,
-            canceled,
-            progress,
-            told: 0,
-            failure: None,
-        };
-        let moved = match decode {
-            None if hashed_only => copy(&mut intake, &mut io::sink(), u64::MAX),
-            None => copy(&mut intake, &mut output, u64::MAX),
-            Some(kind) => decompress(
-                kind,
-                &mut intake,
-                &mut output,
-                plan.limits.decompressed_bytes,
-            ),
-        };
-        match moved {
-            Ok(()) => Ok(Written {
-                digests: intake.hashers.finish(),
-                size: intake.count,
-                kept: intake.keeps && intake.keep.is_some(),
-            }),
-            Err(error) => Err(intake.failure.take().unwrap_or_else(|| match error {
-                Moved::Read(error) => Failure::Archive(ArchiveError::from_read(error, None)),
-                Moved::TooLarge(limit) => Failure::Archive(ArchiveError::TooLarge { limit }),
-                Moved::Write(error) => Failure::write(&plan.destination, error, total),
-            })),
-        }
-    }
-}
-
-/// Why moving bytes ended early.
-enum Moved {
-    Read(io::Error),
-    Write(io::Error),
-    TooLarge(u64),
-}
-
-fn decompress(
-    kind: Compression,
-    intake: &mut Intake,
-    output: &mut File,
-    limit: u64,
-) -> Result<(), Moved> {
-    if let Some(mut decoder) = kind.decoder(&mut *intake).map_err(Moved::Read)? {
-        copy(&mut decoder, output, limit)?;
-    }
-    // Whatever a decoder leaves unread belongs to the digest all the same.
-    copy(intake, &mut io::sink(), u64::MAX)
-}
-
-fn copy(input: &mut impl Read, output: &mut impl Write, limit: u64) -> Result<(), Moved> {
-    let mut buffer = vec![0; COPY_BUFFER];
-    let mut moved = 0_u64;
-    loop {
-        let count = match input.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Moved::Read(error)),
-        };
-        moved += count as u64;
-        if moved > limit {
-            return Err(Moved::TooLarge(limit));
-        }
-        output.write_all(&buffer[..count]).map_err(Moved::Write)?;
-    }
-}
-
-/// All bytes of a download on their way in: hashed, counted, kept.
-struct Intake {
-    reader: Reader,
-    path: PathBuf,
-    hashers: Hashers,
-    count: u64,
-    limit: u64,
-    kept_before: u64,
-    keeps: bool,
-    keep: Option<File>,
-    canceled: Arc<AtomicBool>,
-    progress: Option<mpsc::Sender<u64>>,
-    told: u64,
-    /// The failure behind an error this reader gave, which a decoder may have wrapped.
-    failure: Option<Failure>,
-}
-
-impl Intake {
-    fn fail(&mut self, failure: Failure) -> io::Error {
-        self.failure = Some(failure);
-        io::Error::other("the download ended early")
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
-        let at = self.count;
-        if let Some(keep) = self.keep.as_ref().filter(|_| at >= self.kept_before)
-            && keep.write_all_at(bytes, at).is_err()
-        {
-            // A full cache is no reason to fail a job: it only loses the copy.
-            self.keep = None;
-        }
-    }
-}
-
-impl Read for Intake {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.canceled.load(Ordering::Relaxed) {
-            return Err(self.fail(Failure::Worker));
-        }
-        let count = match self.reader.read(buffer) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-            Err(error) => {
-                let path = self.path.clone();
-                return Err(self.fail(Failure::Read { path, error }));
-            }
-        };
-        let bytes = &buffer[..count];
-        self.hashers.update(bytes);
-        self.keep(bytes);
-        self.count += count as u64;
-        if self.count > self.limit {
-            let limit = self.limit;
-            return Err(self.fail(Failure::TooLarge { limit }));
-        }
-        if let Some(progress) = &self.progress
-            && self.count - self.told >= PROGRESS_STEP
-        {
-            self.told = self.count;
-            // A slow listener misses a note; the next one says more.
-            let _ = progress.try_send(self.count);
-        }
-        Ok(count)
-    }
-}
-
-enum Reader {
-    File(File),
-    Queue(Queue),
-}
-
-impl Read for Reader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::File(file) => file.read(buffer),
-            Self::Queue(queue) => queue.read(buffer),
-        }
-    }
-}
-
-/// The kept bytes of an earlier transfer, then chunks as they come.
-struct Queue {
-    ahead: Option<(File, u64)>,
-    read: u64,
-    chunks: mpsc::Receiver<Chunk>,
-    current: Bytes,
-    /// A decoder may ask again after the end.
-    ended: bool,
-}
-
-impl Read for Queue {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some((ahead, length)) = self.ahead.as_ref().filter(|(_, end)| self.read < *end) {
-            let part = buffer
-                .len()
-                .min(usize::try_from(length - self.read).unwrap_or(usize::MAX));
-            let count = ahead.read_at(&mut buffer[..part], self.read)?;
-            self.read += count as u64;
-            return match count {
-                0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                count => Ok(count),
-            };
-        }
-        while self.current.is_empty() {
-            if self.ended {
-                return Ok(0);
-            }
-            match self.chunks.blocking_recv() {
-                Some(Chunk::Data(bytes)) => self.current = bytes,
-                Some(Chunk::End) => self.ended = true,
-                None => return Err(io::Error::other("nobody waits for it any more")),
-            }
-        }
-        let count = buffer.len().min(self.current.len());
-        self.current.copy_to_slice(&mut buffer[..count]);
-        Ok(count)
     }
 }

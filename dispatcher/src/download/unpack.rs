@@ -96,3 +96,33 @@ fn reader(mut file: File, canceled: Arc<AtomicBool>) -> io::Result<Box<dyn Read 
         None => Ok(Box::new(file)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_waits_for_is_not_left_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let archive = directory.path().join("fs.tar");
+        let mut builder = tar::Builder::new(fs_err::File::create(&archive).unwrap());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(1);
+        builder.append_data(&mut header, "file", &b"x"[..]).unwrap();
+        builder.into_inner().unwrap();
+        let target = super::directory(&archive, "rootfs");
+        let run = |canceled| {
+            unpack(
+                &archive,
+                &target,
+                Limits::default(),
+                Arc::new(AtomicBool::new(canceled)),
+            )
+        };
+        assert!(run(true).is_err());
+        assert_eq!(fs_err::read_dir(directory.path()).unwrap().count(), 1);
+        run(false).unwrap();
+        assert!(target.join("file").exists());
+        assert_eq!(fs_err::read_dir(directory.path()).unwrap().count(), 2);
+    }
+}

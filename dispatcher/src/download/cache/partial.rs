@@ -15,6 +15,9 @@ use std::{
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LONGEST_LOOK: Duration = Duration::from_millis(250);
 
+/// How long somebody else may take before the file is rather fetched twice.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
 /// A partial file and the lock on it, which ends with this value.
 #[derive(Debug)]
 pub(in super::super) struct Partial {
@@ -35,7 +38,10 @@ impl Cache {
     /// Owns the partial file of a key. Waits while another download owns it, so that the same file
     /// is fetched once; `waiting` is told when that happens.
     ///
-    /// It waits without end: callers have a deadline. Cancellation safe.
+    /// Cancellation safe.
+    ///
+    /// # Errors
+    /// When the file cannot be made or locked, or is owned by somebody else for ten minutes.
     pub(in super::super) async fn partial(
         &self,
         key: &str,
@@ -45,12 +51,19 @@ impl Cache {
         self.make_directory(&directory)?;
         let path = directory.join(key);
         let mut look = FIRST_LOOK;
+        let patience = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
             if let Some(partial) = Partial::try_lock(&path)? {
                 return Ok(partial);
             }
             if look == FIRST_LOOK {
                 waiting();
+            }
+            if tokio::time::Instant::now() >= patience {
+                return Err(io::Error::new(
+                    io::ErrorKind::WouldBlock,
+                    "another download of the same file takes too long",
+                ));
             }
             // flock has no asynchronous form, and a thread in its blocking one cannot be canceled.
             tokio::time::sleep(look).await;

@@ -116,6 +116,15 @@ async fn a_partial_file_has_one_owner_at_a_time() {
     assert!(told);
 }
 
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_another_download_forever() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = cache(&directory, 1000);
+    let _held = cache.partial("key", || ()).await.unwrap();
+    let error = cache.partial("key", || ()).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+}
+
 #[tokio::test]
 async fn who_waited_for_a_transfer_that_is_done_gets_a_new_one() {
     let directory = tempfile::tempdir().unwrap();
