@@ -2,8 +2,8 @@
 
 /// Bounds on what one load may consume. PyYAML has none; whoever reads text of strangers must.
 ///
-/// The default suits a server that loads job definitions: a document that stays within it needs
-/// well under 200 MiB and a second, whatever it contains.
+/// The default suits a server that loads job definitions: whatever a document contains, loading it
+/// takes about 200 MiB and a second at most, and an alias bomb is refused within microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of input; never more than 4 GiB - 1, so that a [`Mark`](crate::Mark) can hold any offset.

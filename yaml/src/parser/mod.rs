@@ -82,7 +82,6 @@ enum Context {
 /// Turns tokens into events.
 pub(crate) struct Parser<'a> {
     scanner: Scanner<'a>,
-    token: Option<Token<'a>>,
     state: State,
     /// Where to go on behind the node that is being read.
     states: Vec<State>,
@@ -101,7 +100,6 @@ impl<'a> Parser<'a> {
     pub(crate) fn new(text: &'a str, start: Mark) -> Self {
         Self {
             scanner: Scanner::new(text, start),
-            token: None,
             state: State::FirstDocument,
             states: Vec::new(),
             begins: Vec::new(),
@@ -136,19 +134,12 @@ impl<'a> Parser<'a> {
 
     /// Looks at the next token.
     fn peek(&mut self) -> Result<&mut Token<'a>, Error> {
-        let token = match self.token.take() {
-            Some(token) => token,
-            None => self.scanner.next()?,
-        };
-        Ok(self.token.insert(token))
+        self.scanner.peek()
     }
 
     /// Takes the next token.
     fn take(&mut self) -> Result<Token<'a>, Error> {
-        match self.token.take() {
-            Some(token) => Ok(token),
-            None => self.scanner.next(),
-        }
+        self.scanner.take()
     }
 
     /// Goes on where the surrounding collection or document wants to.

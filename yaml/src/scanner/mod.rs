@@ -81,8 +81,16 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The next token; after the last one `StreamEnd` for ever.
-    pub(crate) fn next(&mut self) -> Result<Token<'a>, Error> {
+    /// Looks at the next token; after the last one that is `StreamEnd` for ever.
+    pub(crate) fn peek(&mut self) -> Result<&mut Token<'a>, Error> {
+        while self.queue.is_empty() || self.first_token_may_be_key() {
+            self.fetch()?;
+        }
+        Ok(&mut self.queue[0])
+    }
+
+    /// Takes the next token.
+    pub(crate) fn take(&mut self) -> Result<Token<'a>, Error> {
         loop {
             if !self.first_token_may_be_key()
                 && let Some(token) = self.queue.pop_front()
