@@ -81,7 +81,8 @@ fn append<W: Write>(
     let kind = found.metadata.file_type();
     if kind.is_dir() {
         header.set_entry_type(tar::EntryType::Directory);
-        builder.append_data(&mut header, &found.path, io::empty())
+        // With a slash at its end, as tar(1) writes directories.
+        builder.append_data(&mut header, found.path.join(""), io::empty())
     } else if kind.is_symlink() {
         header.set_entry_type(tar::EntryType::Symlink);
         builder.append_link(&mut header, &found.path, fs::read_link(&source)?)
@@ -124,6 +125,6 @@ mod tests {
             assert_eq!(entry.header().uid().unwrap(), 0);
             names.push(entry.path().unwrap().display().to_string());
         }
-        assert_eq!(names, ["a", "a/b", "a/c", "a/c/d", "link", "z"]);
+        assert_eq!(names, ["a/", "a/b", "a/c/", "a/c/d", "link", "z"]);
     }
 }

@@ -2,16 +2,18 @@
 
 use super::{
     FetchedDefinition, Multinode, Note, definition,
-    files::{create_directory, single_name, write_new},
+    files::{create_directory, io_fault, read_fault, single_name, write_new},
     git::{self, RunCommand},
     helpers::{Helper, Renderer},
     quote, script, yaml_text,
 };
+use crate::archive::{ArchiveError, Compression, UnpackOptions, unpack_tar};
 use job::Fault;
 use plan::step::{DefinitionSource, LavaOverlay, ShellDefinition};
 use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 use tokio::time::Instant;
@@ -71,9 +73,22 @@ impl OverlayBuilder {
         Ok(())
     }
 
-    /// `inline-repo-action`, `git-repo-action`: brings a definition into its test directory. An
-    /// archive (`url-repo-action`) is unpacked by its caller into [`OverlayBuilder::test_directory`]
-    /// first.
+    /// `url-repo-action`, between the download and [`OverlayBuilder::fetch`]: unpacks an archive
+    /// into the directory of its test. Blocks.
+    ///
+    /// # Errors
+    /// A job fault when the archive is damaged or climbs out of its directory; an infrastructure
+    /// fault when it cannot be read or written.
+    pub fn unpack(&self, test: &ShellDefinition, archive: &Path) -> Result<(), Fault> {
+        let directory = self.test_directory(test)?;
+        git::remove(&directory)?;
+        create_directory(&directory)?;
+        unpack_archive(test, archive, &directory)
+    }
+
+    /// `inline-repo-action`, `git-repo-action`, `url-repo-action`: brings a definition into its
+    /// test directory and reads it. One at a URL was given to [`OverlayBuilder::unpack`] before.
+    ///
     ///
     /// Cancellation safe: what a canceled call leaves behind, the next one replaces.
     ///
@@ -97,7 +112,7 @@ impl OverlayBuilder {
                 git::remove(&directory)?;
                 let path = directory.join(super::files::relative(&test.path, "the path")?);
                 create_directory(path.parent().unwrap_or(&directory))?;
-                let text = yaml_text::dump(&document.clone().into())?;
+                let text = yaml_text::dump(&document.clone().into());
                 write_new(&path, text.as_bytes(), 0o644)?;
             }
             DefinitionSource::Git { repository, .. } => {
@@ -134,14 +149,14 @@ impl OverlayBuilder {
         fetched: &FetchedDefinition,
     ) -> Result<Extra, Fault> {
         let directory = &fetched.directory;
-        let definition = yaml_text::dump(&fetched.document)?;
+        let definition = yaml_text::dump(&fetched.document);
         write_new(
             &directory.join("testdef.yaml"),
             definition.as_bytes(),
             0o644,
         )?;
         write_new(&directory.join("uuid"), test.uuid.as_bytes(), 0o644)?;
-        let metadata = yaml_text::dump(&metadata(test, fetched).into())?;
+        let metadata = yaml_text::dump(&metadata(test, fetched).into());
         write_new(
             &directory.join("testdef_metadata"),
             metadata.as_bytes(),
@@ -421,6 +436,51 @@ impl OverlayBuilder {
     fn note_debug(&mut self, message: String) {
         self.notes.push(Note::debug(message));
     }
+}
+
+/// Unpacks the archive of a definition.
+fn unpack_archive(test: &ShellDefinition, path: &Path, directory: &Path) -> Result<(), Fault> {
+    let DefinitionSource::Url {
+        repository,
+        compression,
+        strip_components,
+        ..
+    } = &test.source
+    else {
+        return Err(Fault::bug("only definitions at a URL are archives"));
+    };
+    let unusable = |error: ArchiveError| error.into_fault(repository);
+    let (mut file, _) = fs_err::File::open(path)
+        .map_err(|error| io_fault(&error))?
+        .into_parts();
+    let mut start = Vec::new();
+    file.by_ref()
+        .take(6)
+        .read_to_end(&mut start)
+        .map_err(|error| read_fault(path, &error))?;
+    let declared = || compression.as_deref()?.parse().ok();
+    // What the archive itself says is believed.
+    let compression: Option<Compression> = Compression::sniff(&start).or_else(declared);
+    let options = UnpackOptions {
+        strip_components: *strip_components,
+        refuse_outward_links: true,
+        ..UnpackOptions::default()
+    };
+    let input = io::Cursor::new(start).chain(file);
+    let unpacked = match compression {
+        None => unpack_tar(input, directory, &options),
+        Some(compression) => {
+            let decoder = compression
+                .decoder(input)
+                .map_err(|error| read_fault(path, &error))?
+                .ok_or_else(|| {
+                    Fault::job(format!("{repository} is a zip archive"))
+                        .with_hint("test definitions are fetched as tar archives")
+                })?;
+            unpack_tar(decoder, directory, &options)
+        }
+    };
+    unpacked.map(|_| ()).map_err(unusable)
 }
 
 /// `<index>_<name>`: the suite, and the directory of the test.

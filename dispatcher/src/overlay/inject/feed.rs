@@ -224,7 +224,7 @@ fn open(path: &Path) -> Result<Box<dyn Read>, Fault> {
     let start = input.fill_buf().map_err(|error| read_fault(path, &error))?;
     let packing = Packing::sniff(start).unwrap_or(Packing::Plain);
     packing
-        .decoder(input)
+        .file_decoder(input)
         .map_err(|error| unreadable(path, &error))
 }
 

@@ -42,7 +42,7 @@ pub(super) fn extend(
         .map_err(|error| read_fault(injection.image, &error))?;
     let packing = Packing::sniff(start).unwrap_or(Packing::Plain);
     let mut decoder = packing
-        .decoder(input)
+        .file_decoder(input)
         .map_err(|error| unusable(injection.image, &error))?;
     let writer = BufWriter::new(output.file.as_file());
     let mut encoder = packing.encoder(writer).map_err(&failed)?;
@@ -231,11 +231,14 @@ impl<W: Write> Sink for TarSink<W> {
                 return result.map_err(failed);
             }
         }
+        let path = match entry.kind {
+            // With a slash at its end, as tar(1) writes directories.
+            Kind::Directory => entry.path.join(""),
+            _ => entry.path.clone(),
+        };
         match link {
-            Some(target) => self.builder.append_link(&mut header, &entry.path, target),
-            None => self
-                .builder
-                .append_data(&mut header, &entry.path, io::empty()),
+            Some(target) => self.builder.append_link(&mut header, &path, target),
+            None => self.builder.append_data(&mut header, &path, io::empty()),
         }
         .map_err(failed)
     }

@@ -83,6 +83,32 @@ impl Packing {
         })
     }
 
+    /// A reader of a whole file, which may be several streams in a row.
+    pub(super) fn file_decoder<'a>(
+        self,
+        input: impl BufRead + 'a,
+    ) -> io::Result<Box<dyn Read + 'a>> {
+        use liblzma::{
+            bufread::XzDecoder,
+            stream::{CONCATENATED, Stream},
+        };
+        Ok(match self {
+            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
+            Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(input)),
+            Self::Xz => {
+                let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)
+                    .map_err(io::Error::other)?;
+                Box::new(XzDecoder::new_stream(input, stream))
+            }
+            Self::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+                decoder.window_log_max(ZSTD_WINDOW)?;
+                Box::new(decoder)
+            }
+            Self::Plain | Self::Lzma | Self::Lz4 => self.decoder(input)?,
+        })
+    }
+
     /// A writer of one stream, of which time matters more than size: it is read once.
     ///
     /// [`Packing::Lzma`] is written as plain bytes, which may follow such a stream.
@@ -199,6 +225,21 @@ mod tests {
             if packing != Packing::Lz4 {
                 assert_eq!(input, b"rest", "{packing:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_file_may_be_several_streams() {
+        for packing in ALL {
+            let mut file = packed(packing, b"one ");
+            file.extend(packed(packing, b"two"));
+            let mut out = Vec::new();
+            packing
+                .file_decoder(file.as_slice())
+                .unwrap()
+                .read_to_end(&mut out)
+                .unwrap();
+            assert_eq!(out, b"one two", "{packing:?}");
         }
     }
 

@@ -1,0 +1,6 @@
+//! The overlay as boards meet it: its scripts under real shells, its images under real tools.
+
+mod git;
+mod images;
+mod shells;
+mod support;
