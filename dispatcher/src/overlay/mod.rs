@@ -11,7 +11,7 @@
 
 pub mod archive;
 pub mod definition;
-pub mod guest;
+pub mod ext;
 pub mod helpers;
 pub mod inject;
 pub mod script;

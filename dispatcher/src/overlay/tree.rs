@@ -298,6 +298,11 @@ impl OverlayBuilder {
         &self.directory
     }
 
+    /// The results directory below it: the root of a guest image.
+    pub fn results_directory(&self) -> PathBuf {
+        self.root()
+    }
+
     /// Lines for the log since the last call.
     pub fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)

@@ -52,6 +52,8 @@ pub(in super::super) struct Contents<'a> {
     pub(in super::super) reader: &'a mut dyn Read,
     /// What it is, for messages.
     pub(in super::super) source: &'a Path,
+    /// The fault when it cannot be read.
+    pub(in super::super) unreadable: fn(&Path, &io::Error) -> Fault,
     pub(in super::super) cancel: &'a CancellationToken,
 }
 
@@ -75,10 +77,13 @@ impl Contents<'_> {
                 .len()
                 .min(usize::try_from(left).unwrap_or(usize::MAX));
             let length = match self.reader.read(&mut buffer[..most]) {
-                Ok(0) => return Err(self.unreadable(&io::ErrorKind::UnexpectedEof.into())),
+                Ok(0) => {
+                    let end = io::ErrorKind::UnexpectedEof.into();
+                    return Err((self.unreadable)(self.source, &end));
+                }
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.unreadable(&error)),
+                Err(error) => return Err((self.unreadable)(self.source, &error)),
             };
             output
                 .write_all(&buffer[..length])
@@ -86,10 +91,6 @@ impl Contents<'_> {
             left -= length as u64;
         }
         Ok(())
-    }
-
-    fn unreadable(&self, error: &io::Error) -> Fault {
-        unreadable(self.source, error)
     }
 }
 

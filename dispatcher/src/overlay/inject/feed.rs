@@ -185,6 +185,7 @@ impl Feeder<'_> {
         let mut contents = Contents {
             reader,
             source,
+            unreadable,
             cancel: self.cancel,
         };
         self.sink.add(entry, &mut contents)

@@ -179,7 +179,7 @@ fn append_archive(
     note_overlays(injection.overlays, notes);
     let encoder = packing.encoder(BufWriter::new(file)).map_err(&failed)?;
     let mut sink = CpioSink::new(encoder, injection.output.to_owned());
-    let added = feed_all(injection, &mut image.names, &mut sink, cancel)?;
+    let added = feed_all(injection.overlays, &mut image.names, &mut sink, cancel)?;
     let mut writer = sink.finish()?.finish().map_err(&failed)?;
     writer.write_all(&image.tail).map_err(&failed)?;
     writer.flush().map_err(&failed)?;
@@ -190,8 +190,9 @@ fn append_archive(
     Ok(added)
 }
 
-fn feed_all(
-    injection: &Injection<'_>,
+/// Hands all overlays to a sink; returns how many entries it got.
+pub(super) fn feed_all(
+    overlays: &[OverlayInput],
     names: &mut Names,
     sink: &mut dyn Sink,
     cancel: &CancellationToken,
@@ -202,7 +203,7 @@ fn feed_all(
         cancel,
         added: 0,
     };
-    for overlay in injection.overlays {
+    for overlay in overlays {
         feeder.feed(overlay)?;
     }
     Ok(feeder.added)
@@ -247,7 +248,7 @@ fn note_segments(segments: &[Segment], declared: Option<&str>, notes: &mut Vec<N
     }
 }
 
-fn note_overlays(overlays: &[OverlayInput], notes: &mut Vec<Note>) {
+pub(super) fn note_overlays(overlays: &[OverlayInput], notes: &mut Vec<Note>) {
     notes.push(Note::debug("Overlays:"));
     for overlay in overlays {
         let (source, at) = match overlay {

@@ -2,7 +2,7 @@
 
 use super::{
     Injection, Output,
-    entry::{Contents, Entry, Kind, unreadable},
+    entry::{Contents, Entry, Kind},
     feed_all,
     names::{Names, from_bytes},
     note_overlays,
@@ -60,7 +60,7 @@ pub(super) fn extend(
         builder: tar::Builder::new(encoder),
         path: injection.output.to_owned(),
     };
-    let added = feed_all(injection, &mut copy.names, &mut sink, cancel)?;
+    let added = feed_all(injection.overlays, &mut copy.names, &mut sink, cancel)?;
     let encoder = sink.builder.into_inner().map_err(&failed)?;
     let mut writer = encoder.finish().map_err(&failed)?;
     writer.flush().map_err(&failed)?;
@@ -111,6 +111,7 @@ impl Copy<'_> {
             let mut contents = Contents {
                 reader: &mut member,
                 source: image,
+                unreadable: unusable,
                 cancel: self.cancel,
             };
             contents.copy(size, output, self.output)?;
@@ -281,7 +282,7 @@ fn without_nul(mut text: Vec<u8>) -> Vec<u8> {
 /// An image that is no tar archive, or cannot be read.
 fn unusable(image: &Path, error: &io::Error) -> Fault {
     if error.raw_os_error().is_some() {
-        return unreadable(image, error);
+        return read_fault(image, error);
     }
     Fault::job(format!(
         "{} is no usable tar archive: {error}",
