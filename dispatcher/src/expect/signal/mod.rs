@@ -20,7 +20,7 @@ use super::{
 };
 use fragment::{Fallback, Fed, Fragment, Outcome};
 use grammar::Kind;
-use knowledge::Knowledge;
+use knowledge::{Knowledge, Verdict};
 use memchr::{memchr, memchr2};
 use std::ops::Range;
 
@@ -299,7 +299,8 @@ impl SignalDecoder {
                 } else {
                     next_marker(tail).is_none()
                 };
-                if !(may_go_on && signal.ends_freely()) {
+                let is_odd = self.knowledge.judge(&signal) == Verdict::Contradicted;
+                if !(may_go_on && signal.ends_freely()) && !is_odd {
                     self.decoded(signal, repaired, range.clone(), emit);
                     return Some(tail);
                 }
@@ -394,7 +395,7 @@ impl CutMarkers {
         if !self.waiting() {
             return None;
         }
-        let mut partial = None;
+        let mut longer = Vec::new();
         for kind in Kind::ALL {
             let marker = kind.marker();
             for place in 1..marker.len() {
@@ -408,11 +409,11 @@ impl CutMarkers {
                     return Some((kind, length));
                 }
                 if length > 0 {
-                    partial = Some((kind, place + 1, place + length));
+                    longer.push((kind, place + 1, place + length));
                 }
             }
         }
-        if let Some((kind, from, to)) = partial {
+        for (kind, from, to) in longer {
             self.allow(kind, from, to);
         }
         None
