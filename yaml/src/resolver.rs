@@ -90,6 +90,8 @@ pub(crate) fn resolve(text: &str) -> Tag<'static> {
         }
         b'<' if bytes == b"<<" => Tag::Merge,
         b'=' if bytes == b"=" => Tag::DefaultValue,
+        // The indicators as text, which only `!` in front of a quoted scalar brings here.
+        b'!' | b'&' | b'*' if bytes.len() == 1 => Tag::Unknown("tag:yaml.org,2002:yaml".into()),
         _ => Tag::String,
     }
 }

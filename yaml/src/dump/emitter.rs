@@ -54,6 +54,15 @@ impl<'v> Scalar<'v> {
     }
 }
 
+impl Scalar<'_> {
+    /// Whether it can be a key without `? `: on one line, and not too long.
+    pub(super) fn is_simple_key(&self) -> bool {
+        const LONGEST: usize = 128;
+        let length = self.text.len() + self.tag.map_or(0, str::len);
+        !self.analysis.multiline && length <= LONGEST
+    }
+}
+
 /// Writes text and keeps count of the column.
 pub(super) struct Emitter {
     output: String,

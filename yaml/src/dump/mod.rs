@@ -55,18 +55,18 @@ pub fn dump(value: &Value, options: &DumpOptions) -> String {
         emitter: Emitter::new(options),
         options,
     };
-    dumper.value(value, Place::Root);
+    dumper.value(value, Place::Elsewhere);
     dumper.emitter.finish()
 }
 
 /// What surrounds a node.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
-    Root,
-    SequenceItem,
-    /// A key that is written without `? `.
+    /// A sequence or nothing.
+    Elsewhere,
+    /// It is a key that is written without `? `.
     SimpleKey,
-    /// Any other key, or a value of a mapping.
+    /// It is any other key, or the value of a mapping.
     MappingPart,
 }
 
@@ -88,8 +88,7 @@ impl Dumper<'_> {
             }
             _ => {
                 let scalar = self.scalar(value);
-                self.emitter
-                    .write_scalar(&scalar, place == Place::SimpleKey);
+                self.emitter.write_scalar(&scalar, false);
             }
         }
     }
@@ -100,7 +99,7 @@ impl Dumper<'_> {
             emitter.begin_flow("[");
             for (index, item) in items.iter().enumerate() {
                 self.emitter.begin_flow_item(index == 0);
-                self.value(&item.value, Place::SequenceItem);
+                self.value(&item.value, Place::Elsewhere);
             }
             self.emitter.end_flow("]");
             return;
@@ -111,7 +110,7 @@ impl Dumper<'_> {
         for item in items {
             self.emitter.write_indent();
             self.emitter.write_indicator("-", true, false, true);
-            self.value(&item.value, Place::SequenceItem);
+            self.value(&item.value, Place::Elsewhere);
         }
         self.emitter.end_block();
     }
@@ -142,40 +141,35 @@ impl Dumper<'_> {
     }
 
     fn entry(&mut self, key: &Value, value: &Value, flow: bool) {
-        if self.is_simple_key(key) {
-            self.value(key, Place::SimpleKey);
-            self.emitter.write_indicator(":", false, false, false);
+        let scalar = (!key.is_collection()).then(|| self.scalar(key));
+        let simple = match &scalar {
+            Some(scalar) => scalar.is_simple_key(),
+            None => key.is_empty_collection(),
+        };
+        let place = if simple {
+            Place::SimpleKey
         } else {
             self.emitter.write_indicator("?", true, false, !flow);
-            self.value(key, Place::MappingPart);
-            if flow {
-                self.emitter.break_flow_when_wide();
-            } else {
-                self.emitter.write_indent();
-            }
-            self.emitter.write_indicator(":", true, false, !flow);
+            Place::MappingPart
+        };
+        match &scalar {
+            Some(scalar) => self.emitter.write_scalar(scalar, simple),
+            None => self.value(key, place),
         }
+        if !simple && flow {
+            self.emitter.break_flow_when_wide();
+        } else if !simple {
+            self.emitter.write_indent();
+        }
+        self.emitter
+            .write_indicator(":", !simple, false, !simple && !flow);
         self.value(value, Place::MappingPart);
-    }
-
-    /// Whether a key is short enough, and on one line.
-    fn is_simple_key(&self, key: &Value) -> bool {
-        const LONGEST: usize = 128;
-        match key {
-            Value::Sequence(items) => items.is_empty(),
-            Value::Mapping(map) => map.is_empty(),
-            Value::Set(members) => members.is_empty(),
-            _ => {
-                let scalar = self.scalar(key);
-                let length = scalar.text.len() + scalar.tag.map_or(0, str::len);
-                !scalar.analysis.multiline && length <= LONGEST
-            }
-        }
     }
 
     /// The text of a scalar, and the tag and style it needs to be read back as what it is.
     fn scalar<'v>(&self, value: &'v Value) -> Scalar<'v> {
         let (text, tag): (Cow<'v, str>, _) = match value {
+            // Collections do not come here.
             Value::Null | Value::Sequence(_) | Value::Mapping(_) | Value::Set(_) => {
                 ("null".into(), Tag::Null)
             }
@@ -203,6 +197,20 @@ fn sort(entries: &mut [(&Node, &Node)]) {
     let first = entries.first().and_then(kind);
     if first.is_some() && entries.iter().all(|entry| kind(entry) == first) {
         entries.sort_by(|(left, _), (right, _)| order::compare(&left.value, &right.value));
+    }
+}
+
+impl Value {
+    fn is_collection(&self) -> bool {
+        matches!(self, Self::Sequence(_) | Self::Mapping(_) | Self::Set(_))
+    }
+
+    fn is_empty_collection(&self) -> bool {
+        match self {
+            Self::Sequence(items) | Self::Set(items) => items.is_empty(),
+            Self::Mapping(map) => map.is_empty(),
+            _ => false,
+        }
     }
 }
 
