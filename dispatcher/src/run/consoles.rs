@@ -172,6 +172,14 @@ impl Consoles {
         kernel.map(Kernel::finish).unwrap_or_default()
     }
 
+    /// Forgets what no wait has consumed: it was printed before something is typed, so it cannot be
+    /// the answer.
+    pub fn forget_pending(&mut self, namespace: &Namespace) {
+        if let Some(session) = self.sessions.get_mut(namespace) {
+            session.matcher.clear_epoch();
+        }
+    }
+
     /// Gives bytes of [`next_chunk`](Self::next_chunk) back that nobody looked at: they are
     /// recorded, and the next wait finds them.
     pub fn give_back(&mut self, namespace: &Namespace, bytes: &[u8], recorded: bool) {

@@ -68,7 +68,7 @@ pub struct NamespaceState {
     /// Downloaded files by label.
     pub files: BTreeMap<String, PathBuf>,
     /// The guest image with the overlay.
-    pub guest: Option<crate::overlay::guest::GuestImage>,
+    pub guest: Option<crate::overlay::ext::guest::GuestImage>,
     /// Prompts that end a wait for a shell.
     pub prompts: Vec<String>,
     /// Variables that `export-device-env` types.

@@ -174,7 +174,7 @@ impl<'a> Executor<'a> {
         let message = format!(
             "{} timed out after {} seconds",
             action.name,
-            allowed.as_secs()
+            allowed.as_secs_f64().round()
         );
         let mut fault = Fault::new(class, message).with_timeout(allowed).with_hint(format!(
             "if that is too short, set it in the job: timeouts: {{actions: {{{}: {{minutes: N}}}}}}",

@@ -1,12 +1,17 @@
 //! `append-overlays`: puts overlays into a downloaded image.
 
 use crate::{
-    actions::StepRun,
-    overlay::inject::{Format, Injection, OverlayInput, inject},
+    actions::{StepRun, deploy::Programs},
+    overlay::{
+        ext::image::{self, ExtInjection},
+        inject::{Format, Injection, OverlayInput, inject},
+    },
     run::{Context, Extra, NamespaceState},
 };
 use job::Fault;
 use plan::step::{AppendOverlays, OverlaySource};
+use std::path::PathBuf;
+use tokio_util::sync::CancellationToken;
 
 /// Replaces the image by one with the overlays in it.
 pub async fn append(
@@ -17,19 +22,14 @@ pub async fn append(
     let format = match append.format.as_str() {
         "cpio.newc" => Format::Cpio,
         "tar" => Format::Tar,
+        "ext4" if !append.sparse => return ext(step, append, context).await,
         other => {
             return Err(crate::actions::unsupported(&format!(
                 "overlays in images of format {other}"
             )));
         }
     };
-    let state = context.namespace(&step.action.namespace);
-    let image = state.file(&append.label)?;
-    let overlays: Vec<_> = append
-        .overlays
-        .iter()
-        .map(|overlay| input(state, overlay))
-        .collect::<Result<_, _>>()?;
+    let (image, overlays) = inputs(step, append, context)?;
     let compression = append.compression.clone();
     let report = super::blocking(context, move |cancel| {
         let injection = Injection {
@@ -46,6 +46,43 @@ pub async fn append(
         context.log.log(note.level, note.message);
     }
     Ok(Extra::new())
+}
+
+/// As [`append`], for an image that holds an ext file system.
+async fn ext(
+    step: &StepRun<'_>,
+    append: &AppendOverlays,
+    context: &mut Context,
+) -> Result<Extra, Fault> {
+    let (image, overlays) = inputs(step, append, context)?;
+    let injection = ExtInjection {
+        image,
+        partition: append.partition,
+        overlays,
+    };
+    let cancel = CancellationToken::new();
+    let _stop = cancel.clone().drop_guard();
+    let report = tokio::select! {
+        report = image::inject(&injection, &Programs, &cancel, step.deadline) => report?,
+        never = context.consoles.drain() => match never {},
+    };
+    for note in report.notes {
+        context.log.log(note.level, note.message);
+    }
+    Ok(Extra::new())
+}
+
+fn inputs(
+    step: &StepRun<'_>,
+    append: &AppendOverlays,
+    context: &mut Context,
+) -> Result<(PathBuf, Vec<OverlayInput>), Fault> {
+    let state = context.namespace(&step.action.namespace);
+    let overlays = append.overlays.iter().map(|overlay| input(state, overlay));
+    Ok((
+        state.file(&append.label)?,
+        overlays.collect::<Result<_, _>>()?,
+    ))
 }
 
 fn input(state: &NamespaceState, overlay: &OverlaySource) -> Result<OverlayInput, Fault> {

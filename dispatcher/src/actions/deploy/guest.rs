@@ -1,7 +1,8 @@
 //! `apply-overlay-guest`: the overlay as a drive of its own, for images that nobody opens.
 
 use crate::{
-    actions::StepRun,
+    actions::{StepRun, deploy::Programs},
+    overlay::ext::guest,
     run::{Context, Extra},
 };
 use job::Fault;
@@ -22,11 +23,10 @@ pub async fn build(
         .make_directory(&step.action.name)?
         .join("lava-guest.ext2");
     let state = context.namespaces.entry(namespace.clone()).or_default();
-    let builder = state.overlay()?;
-    let building =
-        crate::overlay::guest::build(builder.directory(), size_mib, &path, step.deadline);
+    let root = state.overlay()?.results_directory();
+    let making = guest::create(&root, size_mib, &path, &Programs, step.deadline);
     let guest = tokio::select! {
-        guest = building => guest?,
+        guest = making => guest?,
         never = context.consoles.drain() => match never {},
     };
     context.log.debug(format!(

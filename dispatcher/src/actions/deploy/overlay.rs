@@ -1,24 +1,22 @@
 //! The overlay's actions: helpers, test definitions, their scripts, and the archive of it all.
 
 use crate::{
-    actions::StepRun,
+    actions::{StepRun, deploy::Programs},
     archive::{UnpackOptions, unpack_tar},
     download,
-    overlay::{CommandOutput, FetchedDefinition, OverlayBuilder, RunCommand},
+    overlay::{FetchedDefinition, OverlayBuilder},
     run::{
         Context, Extra,
         context::{make_directory, no_overlay},
         fault::of_io,
     },
 };
-use hal::process::{Command, CommandLine};
 use job::{Fault, Namespace};
 use plan::{
     Action,
     step::{Checksums, DefinitionSource, Download, LavaOverlay, ShellDefinition},
 };
 use std::path::Path;
-use tokio::time::Instant;
 
 /// `lava-overlay`
 pub fn create(
@@ -219,30 +217,5 @@ fn note(namespace: &Namespace, context: &mut Context) {
         .map(OverlayBuilder::take_notes);
     for note in notes.unwrap_or_default() {
         context.log.log(note.level, note.message);
-    }
-}
-
-/// Programs of this host, for `git`.
-struct Programs;
-
-impl RunCommand for Programs {
-    async fn run(
-        &self,
-        arguments: &[String],
-        environment: &[(&str, &str)],
-        deadline: Instant,
-    ) -> Result<CommandOutput, Fault> {
-        let line = CommandLine::from_words(arguments)
-            .ok_or_else(|| Fault::bug("a program without a name is to be run"))?;
-        let output = Command::new(line)
-            .envs(environment.iter().copied())
-            .output(deadline)
-            .await;
-        let output = output.map_err(|error| crate::run::fault::of_hal(&error))?;
-        Ok(CommandOutput {
-            success: output.exit.success(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use wire::journal::{LogLevel, Record};
 
 /// A test shell that runs.
-pub struct Follower {
+pub(crate) struct Follower {
     test: TestRun,
     namespace: Namespace,
     stage: u32,
@@ -89,7 +89,7 @@ pub(super) async fn follow(
 }
 
 /// Ends a test that was interrupted: what is open has failed, what was expected is missing.
-pub fn abandon(context: &mut Context) {
+pub(crate) fn abandon(context: &mut Context) {
     if let Some(follower) = context.follower.take() {
         follower.abandon();
     }

@@ -11,6 +11,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wire::journal::Record;
 
+/// How long a console is waited for to be quiet before the first command.
+const SETTLING: Duration = Duration::from_secs(1);
+
 /// Runs all scripts of the block; a fault ends the job, a failed case does not.
 pub async fn run(
     step: &StepRun<'_>,
@@ -26,6 +29,7 @@ pub async fn run(
         substitutions: interactive.substitutions.clone(),
         suite: String::new(),
         cases: Vec::new(),
+        typed: false,
     };
     for script in &interactive.scripts {
         let started = Instant::now();
@@ -44,6 +48,8 @@ struct Session<'a> {
     substitutions: Vec<(String, String)>,
     suite: String,
     cases: Vec<String>,
+    /// Whether a command was typed already.
+    typed: bool,
 }
 
 /// What a command came to.
@@ -99,6 +105,12 @@ impl Session<'_> {
         }
         if let Some(text) = &command.command {
             let text = self.substitute(text);
+            if !std::mem::replace(&mut self.typed, true) {
+                // The prompt of what ran before this block may still be on its way.
+                let until = (Instant::now() + SETTLING).min(self.step.deadline);
+                context.consoles.drain_until_quiet(until).await;
+            }
+            context.consoles.forget_pending(namespace);
             context.consoles.send_line(namespace, &text).await?;
             if script.discard_echo {
                 let echo = compile(&[r"\r?\n"])?;
