@@ -176,7 +176,15 @@ impl Downloader {
         let verified = brought.digests.verified(&download.checksums);
         let unpacked = if download.unpack_tar {
             let directory = unpack::directory(&destination, &download.label);
-            Some(unpack::tar(&destination, directory, self.options.limits.archive).await?)
+            let limits = self.options.limits.archive;
+            let (directory, unpacked) = unpack::tar(&destination, directory, limits).await?;
+            if unpacked.skipped_count > 0 {
+                progress(Progress::Note(format!(
+                    "{} device nodes and the like were left out",
+                    unpacked.skipped_count
+                )));
+            }
+            Some(directory)
         } else {
             None
         };

@@ -333,12 +333,12 @@ impl<'a> Transfer<'a> {
         match (response.status(), offset) {
             (StatusCode::OK, _) => {
                 state.restart().await;
-                let validator = validator_of(&response);
+                let validator = validator_of(response.headers());
                 state.begin(self.plan, 0, validator, response.content_length(), progress)?;
                 Ok(Answer::Body(response))
             }
             (StatusCode::PARTIAL_CONTENT, Some((offset, validator))) => {
-                let Some(total) = continues(&response, offset, &validator) else {
+                let Some(total) = continues(response.headers(), offset, &validator) else {
                     state.restart().await;
                     return Err(Failure::Changed);
                 };

@@ -4,7 +4,7 @@ use super::{
     failure::Failure,
     sink::{Cancel, Stoppable},
 };
-use crate::archive::{ArchiveError, Compression, Limits, UnpackOptions, unpack_tar};
+use crate::archive::{ArchiveError, Compression, Limits, UnpackOptions, Unpacked, unpack_tar};
 use std::{
     fs::File,
     io::{self, Read, Seek},
@@ -32,11 +32,12 @@ pub(super) async fn tar(
     archive: &Path,
     directory: PathBuf,
     limits: Limits,
-) -> Result<PathBuf, Failure> {
+) -> Result<(PathBuf, Unpacked), Failure> {
     let canceled = Cancel::default();
     let flag = Arc::clone(&canceled.0);
     let archive = archive.to_owned();
-    let unpack = move || unpack(&archive, &directory, limits, flag).map(|()| directory);
+    let unpack =
+        move || unpack(&archive, &directory, limits, flag).map(|unpacked| (directory, unpacked));
     tokio::task::spawn_blocking(unpack)
         .await
         .map_err(|_| Failure::Worker)?
@@ -47,7 +48,7 @@ fn unpack(
     directory: &Path,
     limits: Limits,
     canceled: Arc<AtomicBool>,
-) -> Result<(), Failure> {
+) -> Result<Unpacked, Failure> {
     let failed = |error| Failure::write(directory, error, None);
     let parent = directory.parent().unwrap_or(Path::new("/"));
     let temporary = tempfile::Builder::new()
@@ -66,7 +67,7 @@ fn unpack(
     if stopped.load(Ordering::Relaxed) {
         return Err(Failure::Worker);
     }
-    unpacked.map_err(Failure::Archive)?;
+    let unpacked = unpacked.map_err(Failure::Archive)?;
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs_err::set_permissions(temporary.path(), readable).map_err(failed)?;
     match fs_err::remove_dir_all(directory) {
@@ -76,7 +77,7 @@ fn unpack(
     fs_err::rename(temporary.path(), directory).map_err(failed)?;
     // It has another name now: there is nothing left to remove.
     let _ = temporary.keep();
-    Ok(())
+    Ok(unpacked)
 }
 
 /// The archive, decompressed when it still is compressed, as its first bytes show.

@@ -1,7 +1,7 @@
 //! What the local cache saves, and what it must never do.
 
 use crate::{
-    lab::{Lab, compressed, files, in_time, kernel, noise, read, sha256, through},
+    lab::{Lab, files, in_time, kernel, noise, read, sha256, through},
     server::{Reply, Server},
 };
 use dispatcher::download::Progress;
@@ -78,23 +78,27 @@ async fn a_job_that_changes_its_file_does_not_change_the_cache() {
 async fn a_damaged_content_is_dropped_and_fetched_again() {
     let contents = noise(100_000);
     let gzipped = through("gzip", &["-c"], &contents).expect("gzip is everywhere");
-    let server = Server::file(gzipped).await;
-    let lab = Lab::with_cache();
-    let download = compressed(server.url("/k.gz"), "gz");
-    assert!(lab.bytes(&download).await == contents);
-    for damage in [&b"shorter"[..], &[0; 100_000], b""] {
-        let [content] = &contents_of(&lab)[..] else {
-            panic!("one content")
-        };
-        fs_err::write(content, damage).unwrap();
-        let (result, told) = lab.fetch_told(&download).await;
-        assert!(read(&result.unwrap().path) == contents);
-        assert!(
-            told.iter()
-                .any(|told| matches!(told, Progress::Note(note) if note.contains("dropped")))
-        );
+    for (compression, body) in [(None, contents.clone()), (Some("gz"), gzipped)] {
+        let server = Server::file(body.clone()).await;
+        let lab = Lab::with_cache();
+        let mut download = kernel(server.url("/k.gz"));
+        download.compression = compression.map(str::to_owned);
+        assert!(lab.bytes(&download).await == contents);
+        let mut flipped = body.clone();
+        flipped[50_000] ^= 1;
+        for damage in [&flipped[..], b"shorter", &vec![0; 100_000], b""] {
+            let [content] = &contents_of(&lab)[..] else {
+                panic!("one content")
+            };
+            fs_err::write(content, damage).unwrap();
+            let (result, told) = lab.fetch_told(&download).await;
+            assert!(read(&result.unwrap().path) == contents);
+            let dropped =
+                |told: &Progress| matches!(told, Progress::Note(note) if note.contains("dropped"));
+            assert!(told.iter().any(dropped), "{told:?}");
+        }
+        assert!(lab.fetch(&download).await.unwrap().from_cache);
     }
-    assert!(lab.fetch(&download).await.unwrap().from_cache);
 }
 
 #[tokio::test]

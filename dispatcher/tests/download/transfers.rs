@@ -181,7 +181,7 @@ async fn a_file_without_validator_is_only_resumed_when_a_digest_settles_it() {
 async fn a_file_that_changes_meanwhile_is_never_mixed() {
     let (old, new) = (
         noise(300_000),
-        noise(299_999).into_iter().rev().collect::<Vec<_>>(),
+        noise(300_000).into_iter().rev().collect::<Vec<_>>(),
     );
     for honest in [true, false] {
         let (old, served) = (old.clone(), new.clone());
