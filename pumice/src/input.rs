@@ -19,6 +19,8 @@ pub(crate) struct Planned {
     pub(crate) definition: Definition,
     pub(crate) device: Device,
     pub(crate) plan: Plan,
+    /// What will make the job fail although it has a tree, for people.
+    pub(crate) problems: Option<String>,
 }
 
 /// Reads and plans a job.
@@ -43,10 +45,12 @@ pub(crate) fn plan(job: &Path, arguments: &DeviceArguments) -> Result<Planned, S
         ..Facts::new(job::JobId::new(arguments.job_id.clone()))
     };
     let plan = plan::plan(&definition, &device, &facts).map_err(|found| source.stop(&found))?;
+    let problems = (!plan.problems.is_empty()).then(|| source.describe(&plan.problems));
     Ok(Planned {
         definition,
         device,
         plan,
+        problems,
     })
 }
 

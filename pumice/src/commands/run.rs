@@ -21,6 +21,9 @@ const CACHE_BYTES: u64 = 10 << 30;
 
 pub(crate) fn main(arguments: &RunArguments) -> Result<Exit, Stop> {
     let planned = input::plan(&arguments.job, &arguments.device)?;
+    if let Some(problems) = &planned.problems {
+        return Err(Stop::bad_definition(problems.clone()));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
