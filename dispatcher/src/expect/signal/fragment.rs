@@ -250,7 +250,7 @@ impl Fragment {
     /// Decides what the signal was, from what was seen so far.
     pub(super) fn decide(self, knowledge: &Knowledge) -> Outcome {
         if self.held.is_empty() {
-            return self.lose(Vec::new(), knowledge, "its end never came");
+            return self.lose(&[], knowledge, "its end never came");
         }
         if !self.repaired && self.held.len() == 1 {
             // Nothing that came after it speaks against what its line says.
@@ -271,18 +271,15 @@ impl Fragment {
         }
         match best[..] {
             [signal] => Outcome::Signal(signal.clone()),
-            [] => {
-                let held = self.held.clone();
-                self.lose(
-                    held,
-                    knowledge,
-                    "it contradicts what is known of the running tests",
-                )
-            }
+            [] => self.lose(
+                &self.held,
+                knowledge,
+                "it contradicts what is known of the running tests",
+            ),
             _ => {
-                let held = best.into_iter().cloned().collect();
+                let held: Vec<Signal> = best.into_iter().cloned().collect();
                 self.lose(
-                    held,
+                    &held,
                     knowledge,
                     "kernel output cut it and it can be read in several ways",
                 )
@@ -291,7 +288,7 @@ impl Fragment {
     }
 
     /// Tells what is known of a signal that was lost: what all its readings have in common.
-    fn lose(&self, read: Vec<Signal>, knowledge: &Knowledge, reason: &'static str) -> Outcome {
+    fn lose(&self, read: &[Signal], knowledge: &Knowledge, reason: &'static str) -> Outcome {
         if self.quoted {
             return Outcome::Nothing;
         }

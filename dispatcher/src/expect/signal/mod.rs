@@ -199,10 +199,10 @@ impl SignalDecoder {
         if let Some((kind, marker_rest)) = self.cut_markers.resume(rest) {
             let signal = &rest[marker_rest..];
             self.close(emit);
-            return match self.attempt(kind, signal, true, false, &range, emit) {
-                Some(after) => self.scan(after, &range, emit) || true,
-                None => true,
-            };
+            if let Some(after) = self.attempt(kind, signal, true, false, &range, emit) {
+                self.scan(after, &range, emit);
+            }
+            return true;
         }
         self.scan(rest, &range, emit) || used
     }
@@ -300,7 +300,8 @@ impl SignalDecoder {
                     next_marker(tail).is_none()
                 };
                 let is_odd = self.knowledge.judge(&signal) == Verdict::Contradicted;
-                if !(may_go_on && signal.ends_freely()) && !is_odd {
+                let is_sure = !(is_odd || may_go_on && signal.ends_freely());
+                if is_sure {
                     self.decoded(signal, repaired, range.clone(), emit);
                     return Some(tail);
                 }
