@@ -205,7 +205,7 @@ fn write_run(
             continue;
         }
         if random.chance(10) {
-            set = write_set(random, style, set, lines);
+            set = write_set(random, style, set.as_deref(), lines);
         }
         let reported = write_case(random, style, &key.1, set.as_deref(), lines);
         truth.insert(key, reported);
@@ -217,7 +217,7 @@ fn write_run(
 fn write_set(
     random: &mut Random,
     style: Style,
-    set: Option<String>,
+    set: Option<&str>,
     lines: &mut Vec<Line>,
 ) -> Option<String> {
     if set.is_some() {

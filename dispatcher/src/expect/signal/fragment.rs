@@ -9,7 +9,8 @@
 use crate::expect::console;
 
 use super::{
-    grammar::{self, Fit, Kind, Signal},
+    form::{self, Fit},
+    grammar::{self, Kind, Signal},
     knowledge::{Knowledge, Verdict},
 };
 use memchr::memchr;
@@ -103,7 +104,7 @@ impl Fragment {
     pub(super) fn new(kind: Kind, text: &[u8], range: &Range<u64>, quoted: bool) -> Self {
         let cut = console::kernel_line(text);
         let whole = &text[..cut.unwrap_or(text.len())];
-        let viable = |text: &[u8]| grammar::fit(kind, text) != Fit::Dead;
+        let viable = |text: &[u8]| form::fit(kind, text) != Fit::Dead;
         let mut readings = Vec::new();
         if cut.is_some() {
             if viable(whole) {
@@ -113,7 +114,7 @@ impl Fragment {
                 });
             }
         } else {
-            let shortest = grammar::unmistakable(kind, whole);
+            let shortest = form::unmistakable(kind, whole);
             let ends = (0..whole.len())
                 .take_while(|end| viable(&whole[..*end]))
                 .skip(shortest);
@@ -133,7 +134,7 @@ impl Fragment {
             fallback: None,
             repaired: true,
             known: match cut {
-                Some(_) => (grammar::name_of(kind, whole), grammar::case_of(kind, whole)),
+                Some(_) => (form::name_of(kind, whole), form::case_of(kind, whole)),
                 None => (None, None),
             },
             quoted,
@@ -194,7 +195,7 @@ impl Fragment {
         let mut completed = false;
         for reading in &self.readings {
             let text = [&reading.text[..], rest].concat();
-            if grammar::fit(self.kind, &text) != Fit::Complete {
+            if form::fit(self.kind, &text) != Fit::Complete {
                 continue;
             }
             if let Ok(signal) = grammar::parse(self.kind, &text) {
@@ -213,7 +214,7 @@ impl Fragment {
         let kind = self.kind;
         let joined = |reading: &Reading, part: &[u8]| {
             let text = [&reading.text[..], part].concat();
-            (grammar::fit(kind, &text) != Fit::Dead).then(|| Reading {
+            (form::fit(kind, &text) != Fit::Dead).then(|| Reading {
                 text,
                 cuts: reading.cuts + 1,
             })
@@ -298,9 +299,9 @@ impl Fragment {
             .known
             .0
             .or_else(|| common(read.iter().map(Signal::known_name)))
-            .or_else(|| common(texts.clone().map(|text| grammar::name_of(kind, text))));
+            .or_else(|| common(texts.clone().map(|text| form::name_of(kind, text))));
         let mut case = self.known.1.clone();
-        case = case.or_else(|| common(texts.map(|text| grammar::case_of(kind, text))));
+        case = case.or_else(|| common(texts.map(|text| form::case_of(kind, text))));
         if !read.is_empty() {
             case = common(read.iter().map(|signal| match signal {
                 Signal::Case(case) => Some(case.id.clone()),

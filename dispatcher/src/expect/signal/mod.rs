@@ -8,6 +8,7 @@
 //!
 //! It decides at line ends, so its decisions do not depend on how the stream was cut.
 
+mod form;
 mod fragment;
 mod grammar;
 mod knowledge;
@@ -288,11 +289,13 @@ impl SignalDecoder {
             return Some(tail);
         }
         let clean = fragment::ends_cleanly(tail);
-        let read = grammar::parse(kind, inside);
-        let mut fragment = Fragment::new(kind, body, range, quoted);
-        match read {
+        let fragment = || Fragment::new(kind, body, range, quoted);
+        let fallback = match grammar::parse(kind, inside) {
             Ok(signal) if signal.has_good_values(&self.knowledge.further_results) => {
-                let may_go_on = if clean {
+                let may_go_on = if matches!(signal, Signal::MultiNode { .. }) && clean {
+                    // The board waits for an answer, so there may be no next line.
+                    false
+                } else if clean {
                     inside.ends_with(b"-")
                         || inside.ends_with(b"=")
                         || memchr(b'<', inside).is_some()
@@ -305,17 +308,22 @@ impl SignalDecoder {
                     self.decoded(signal, repaired, range.clone(), emit);
                     return Some(tail);
                 }
+                let mut fragment = fragment();
                 fragment.hold(signal, repaired);
+                self.fragment = Some(fragment);
+                return None;
             }
-            Ok(signal) => fragment.fallback = clean.then_some(Fallback::Signal(signal)),
+            Ok(signal) => Fallback::Signal(signal),
             Err(reason) => {
                 let text = String::from_utf8_lossy(inside).into_owned();
-                fragment.fallback = clean.then_some(Fallback::Malformed(text, reason));
+                Fallback::Malformed(text, reason)
             }
-        }
-        if quoted && fragment.fallback.is_some() {
+        };
+        if quoted && clean {
             return Some(tail);
         }
+        let mut fragment = fragment();
+        fragment.fallback = clean.then_some(fallback);
         self.fragment = Some(fragment);
         None
     }
