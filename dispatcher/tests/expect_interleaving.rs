@@ -6,6 +6,13 @@
 //! repaired. The seed is printed; `PUMICE_SEED=…` runs the same consoles again, and
 //! `PUMICE_SHOW_LOST=1` shows those that were not repaired.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test and its support: it may fail, and it prints what it counted"
+)]
+
 use dispatcher::expect::{TestEvent, TestRun, signal::Run, test_run::RunDefinition};
 use std::{
     collections::BTreeMap,
@@ -198,9 +205,9 @@ fn write_run(
             continue;
         }
         if random.chance(10) {
-            set = write_set(random, style, set, lines);
+            set = write_set(random, style, set.as_deref(), lines);
         }
-        let reported = write_case(random, style, &key.1, set.clone(), lines);
+        let reported = write_case(random, style, &key.1, set.as_deref(), lines);
         truth.insert(key, reported);
     }
     lines.push(Line::Other("+ set +x".to_owned()));
@@ -210,7 +217,7 @@ fn write_run(
 fn write_set(
     random: &mut Random,
     style: Style,
-    set: Option<String>,
+    set: Option<&str>,
     lines: &mut Vec<Line>,
 ) -> Option<String> {
     if set.is_some() {
@@ -228,12 +235,12 @@ fn write_case(
     random: &mut Random,
     style: Style,
     id: &str,
-    set: Option<String>,
+    set: Option<&str>,
     lines: &mut Vec<Line>,
 ) -> Reported {
     let mut reported = Reported {
         result: random.pick(&RESULTS).to_owned(),
-        set,
+        set: set.map(str::to_owned),
         measurement: None,
         units: None,
         reference: None,

@@ -6,6 +6,7 @@
 //! reports `unknown` with the reason if it is certain what was lost, and otherwise says so in the
 //! log and credits nothing.
 
+mod lost;
 mod state;
 
 use super::{

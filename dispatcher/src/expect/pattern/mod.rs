@@ -11,6 +11,7 @@
 //! before the end of the text into the match where Python only looks at it.
 
 mod class;
+mod escape;
 mod scan;
 mod set;
 mod translate;

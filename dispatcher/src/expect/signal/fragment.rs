@@ -9,7 +9,8 @@
 use crate::expect::console;
 
 use super::{
-    grammar::{self, Fit, Kind, Signal},
+    form::{self, Fit},
+    grammar::{self, Kind, Signal},
     knowledge::{Knowledge, Verdict},
 };
 use memchr::memchr;
@@ -103,7 +104,7 @@ impl Fragment {
     pub(super) fn new(kind: Kind, text: &[u8], range: &Range<u64>, quoted: bool) -> Self {
         let cut = console::kernel_line(text);
         let whole = &text[..cut.unwrap_or(text.len())];
-        let viable = |text: &[u8]| grammar::fit(kind, text) != Fit::Dead;
+        let viable = |text: &[u8]| form::fit(kind, text) != Fit::Dead;
         let mut readings = Vec::new();
         if cut.is_some() {
             if viable(whole) {
@@ -113,7 +114,7 @@ impl Fragment {
                 });
             }
         } else {
-            let shortest = grammar::unmistakable(kind, whole);
+            let shortest = form::unmistakable(kind, whole);
             let ends = (0..whole.len())
                 .take_while(|end| viable(&whole[..*end]))
                 .skip(shortest);
@@ -133,7 +134,7 @@ impl Fragment {
             fallback: None,
             repaired: true,
             known: match cut {
-                Some(_) => (grammar::name_of(kind, whole), grammar::case_of(kind, whole)),
+                Some(_) => (form::name_of(kind, whole), form::case_of(kind, whole)),
                 None => (None, None),
             },
             quoted,
@@ -194,7 +195,7 @@ impl Fragment {
         let mut completed = false;
         for reading in &self.readings {
             let text = [&reading.text[..], rest].concat();
-            if grammar::fit(self.kind, &text) != Fit::Complete {
+            if form::fit(self.kind, &text) != Fit::Complete {
                 continue;
             }
             if let Ok(signal) = grammar::parse(self.kind, &text) {
@@ -213,7 +214,7 @@ impl Fragment {
         let kind = self.kind;
         let joined = |reading: &Reading, part: &[u8]| {
             let text = [&reading.text[..], part].concat();
-            (grammar::fit(kind, &text) != Fit::Dead).then(|| Reading {
+            (form::fit(kind, &text) != Fit::Dead).then(|| Reading {
                 text,
                 cuts: reading.cuts + 1,
             })
@@ -250,7 +251,7 @@ impl Fragment {
     /// Decides what the signal was, from what was seen so far.
     pub(super) fn decide(self, knowledge: &Knowledge) -> Outcome {
         if self.held.is_empty() {
-            return self.lose(Vec::new(), knowledge, "its end never came");
+            return self.lose(&[], knowledge, "its end never came");
         }
         if !self.repaired && self.held.len() == 1 {
             // Nothing that came after it speaks against what its line says.
@@ -271,18 +272,15 @@ impl Fragment {
         }
         match best[..] {
             [signal] => Outcome::Signal(signal.clone()),
-            [] => {
-                let held = self.held.clone();
-                self.lose(
-                    held,
-                    knowledge,
-                    "it contradicts what is known of the running tests",
-                )
-            }
+            [] => self.lose(
+                &self.held,
+                knowledge,
+                "it contradicts what is known of the running tests",
+            ),
             _ => {
-                let held = best.into_iter().cloned().collect();
+                let held: Vec<Signal> = best.into_iter().cloned().collect();
                 self.lose(
-                    held,
+                    &held,
                     knowledge,
                     "kernel output cut it and it can be read in several ways",
                 )
@@ -291,7 +289,7 @@ impl Fragment {
     }
 
     /// Tells what is known of a signal that was lost: what all its readings have in common.
-    fn lose(&self, read: Vec<Signal>, knowledge: &Knowledge, reason: &'static str) -> Outcome {
+    fn lose(&self, read: &[Signal], knowledge: &Knowledge, reason: &'static str) -> Outcome {
         if self.quoted {
             return Outcome::Nothing;
         }
@@ -301,9 +299,9 @@ impl Fragment {
             .known
             .0
             .or_else(|| common(read.iter().map(Signal::known_name)))
-            .or_else(|| common(texts.clone().map(|text| grammar::name_of(kind, text))));
+            .or_else(|| common(texts.clone().map(|text| form::name_of(kind, text))));
         let mut case = self.known.1.clone();
-        case = case.or_else(|| common(texts.map(|text| grammar::case_of(kind, text))));
+        case = case.or_else(|| common(texts.map(|text| form::case_of(kind, text))));
         if !read.is_empty() {
             case = common(read.iter().map(|signal| match signal {
                 Signal::Case(case) => Some(case.id.clone()),

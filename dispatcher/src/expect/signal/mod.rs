@@ -8,6 +8,7 @@
 //!
 //! It decides at line ends, so its decisions do not depend on how the stream was cut.
 
+mod form;
 mod fragment;
 mod grammar;
 mod knowledge;
@@ -199,10 +200,10 @@ impl SignalDecoder {
         if let Some((kind, marker_rest)) = self.cut_markers.resume(rest) {
             let signal = &rest[marker_rest..];
             self.close(emit);
-            return match self.attempt(kind, signal, true, false, &range, emit) {
-                Some(after) => self.scan(after, &range, emit) || true,
-                None => true,
-            };
+            if let Some(after) = self.attempt(kind, signal, true, false, &range, emit) {
+                self.scan(after, &range, emit);
+            }
+            return true;
         }
         self.scan(rest, &range, emit) || used
     }
@@ -288,11 +289,13 @@ impl SignalDecoder {
             return Some(tail);
         }
         let clean = fragment::ends_cleanly(tail);
-        let read = grammar::parse(kind, inside);
-        let mut fragment = Fragment::new(kind, body, range, quoted);
-        match read {
+        let fragment = || Fragment::new(kind, body, range, quoted);
+        let fallback = match grammar::parse(kind, inside) {
             Ok(signal) if signal.has_good_values(&self.knowledge.further_results) => {
-                let may_go_on = if clean {
+                let may_go_on = if matches!(signal, Signal::MultiNode { .. }) && clean {
+                    // The board waits for an answer, so there may be no next line.
+                    false
+                } else if clean {
                     inside.ends_with(b"-")
                         || inside.ends_with(b"=")
                         || memchr(b'<', inside).is_some()
@@ -300,21 +303,27 @@ impl SignalDecoder {
                     next_marker(tail).is_none()
                 };
                 let is_odd = self.knowledge.judge(&signal) == Verdict::Contradicted;
-                if !(may_go_on && signal.ends_freely()) && !is_odd {
+                let is_sure = !(is_odd || may_go_on && signal.ends_freely());
+                if is_sure {
                     self.decoded(signal, repaired, range.clone(), emit);
                     return Some(tail);
                 }
+                let mut fragment = fragment();
                 fragment.hold(signal, repaired);
+                self.fragment = Some(fragment);
+                return None;
             }
-            Ok(signal) => fragment.fallback = clean.then_some(Fallback::Signal(signal)),
+            Ok(signal) => Fallback::Signal(signal),
             Err(reason) => {
                 let text = String::from_utf8_lossy(inside).into_owned();
-                fragment.fallback = clean.then_some(Fallback::Malformed(text, reason));
+                Fallback::Malformed(text, reason)
             }
-        }
-        if quoted && fragment.fallback.is_some() {
+        };
+        if quoted && clean {
             return Some(tail);
         }
+        let mut fragment = fragment();
+        fragment.fallback = clean.then_some(fallback);
         self.fragment = Some(fragment);
         None
     }

@@ -1,7 +1,7 @@
 //! What runs, what is open, what is missing.
 
 use super::{Expected, Mark, NoteLevel, RunDefinition, TestEvent};
-use crate::expect::signal::{Case, Decoded, Lost, Run, Signal, SignalEvent};
+use crate::expect::signal::{Case, Decoded, Run, Signal, SignalEvent};
 use job::{CaseResult, Fault, TestResult};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ const LAVA: &str = "lava";
 
 /// Which run is open.
 #[derive(Debug)]
-enum Open {
+pub(super) enum Open {
     Nothing,
     Run(OpenRun),
     /// The signal that started a run was lost. The run's end will tell which it was.
@@ -25,7 +25,7 @@ enum Open {
 }
 
 #[derive(Debug)]
-struct OpenRun {
+pub(super) struct OpenRun {
     run: Run,
     /// Its place in the definitions, when it has one.
     definition: Option<usize>,
@@ -33,7 +33,7 @@ struct OpenRun {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Set {
+pub(super) enum Set {
     Closed,
     Open(String),
     /// The signal that opened or closed it was lost.
@@ -44,9 +44,9 @@ enum Set {
 pub(super) struct State {
     definitions: Vec<RunDefinition>,
     started: Vec<bool>,
-    open: Open,
-    set: Set,
-    lost: usize,
+    pub(super) open: Open,
+    pub(super) set: Set,
+    pub(super) lost: usize,
 }
 
 impl State {
@@ -227,7 +227,7 @@ impl State {
     }
 
     /// Ends the open run because something else makes clear that it is over.
-    fn close_open_run(&mut self, emit: &mut impl FnMut(TestEvent)) {
+    pub(super) fn close_open_run(&mut self, emit: &mut impl FnMut(TestEvent)) {
         match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Run(open) => {
                 note(
@@ -252,7 +252,7 @@ impl State {
         }
     }
 
-    fn close(
+    pub(super) fn close(
         &mut self,
         open: OpenRun,
         result: TestResult,
@@ -332,7 +332,7 @@ impl State {
     }
 
     /// Records a result of the open run, or keeps it until it is clear which run that is.
-    fn record(&mut self, mut result: CaseResult, emit: &mut impl FnMut(TestEvent)) {
+    pub(super) fn record(&mut self, mut result: CaseResult, emit: &mut impl FnMut(TestEvent)) {
         match &mut self.open {
             Open::Run(open) => {
                 open.run.name.clone_into(&mut result.definition);
@@ -360,7 +360,7 @@ impl State {
         }
     }
 
-    fn open_set(&self) -> Option<String> {
+    pub(super) fn open_set(&self) -> Option<String> {
         match &self.set {
             Set::Open(name) => Some(name.clone()),
             Set::Closed | Set::Uncertain => None,
@@ -381,71 +381,6 @@ impl State {
             .iter()
             .find(|(from, _)| from == word)
             .map_or(word, |(_, to)| to)
-    }
-
-    /// Something was reported and cannot be read.
-    fn lost(&mut self, lost: &Lost, emit: &mut impl FnMut(TestEvent)) {
-        let what = lost
-            .name
-            .map_or("A signal".to_owned(), |name| format!("A {name} signal"));
-        let whose = lost
-            .case
-            .as_deref()
-            .map(|case| format!(" of test case {case}"));
-        let whose = whose.unwrap_or_default();
-        note(
-            emit,
-            NoteLevel::Error,
-            format!("{what}{whose} is lost: {}", lost.reason),
-        );
-        match (lost.name, &lost.case) {
-            (Some("TESTCASE" | "TESTREFERENCE"), Some(case)) => {
-                let result = CaseResult {
-                    case: case.clone(),
-                    result: TestResult::Unknown,
-                    set: self.open_set(),
-                    has_lines: lost.name == Some("TESTCASE"),
-                    reason: Some(format!("its result is lost: {}", lost.reason)),
-                    ..CaseResult::default()
-                };
-                if result.has_lines {
-                    emit(TestEvent::Mark {
-                        case: case.clone(),
-                        mark: Mark::Result,
-                    });
-                }
-                self.record(result, emit);
-            }
-            (Some("TESTCASE" | "TESTREFERENCE"), None) => self.lost += 1,
-            (Some("STARTRUN"), _) => {
-                self.close_open_run(emit);
-                self.open = Open::Uncertain(Vec::new());
-                self.set = Set::Closed;
-            }
-            (Some("ENDRUN"), _) => {
-                // Only the open run can end.
-                if let Open::Run(open) = std::mem::replace(&mut self.open, Open::Nothing) {
-                    self.close(open, TestResult::Pass, None, emit);
-                } else {
-                    self.open = Open::Uncertain(Vec::new());
-                }
-                self.set = Set::Closed;
-            }
-            (Some("TESTRAISE"), _) => {
-                let text = "The test raised an error whose message is lost";
-                emit(TestEvent::Raise(Fault::test(text)));
-            }
-            (Some("TESTSET"), _) => self.set = Set::Uncertain,
-            (Some(_), _) => {}
-            (None, _) => {
-                if matches!(self.open, Open::Nothing) {
-                    self.open = Open::Uncertain(Vec::new());
-                }
-                if matches!(self.set, Set::Open(_)) {
-                    self.set = Set::Uncertain;
-                }
-            }
-        }
     }
 
     /// Takes a line that is no signal.
@@ -532,6 +467,6 @@ fn report_missing(
     }
 }
 
-fn note(emit: &mut impl FnMut(TestEvent), level: NoteLevel, text: String) {
+pub(super) fn note(emit: &mut impl FnMut(TestEvent), level: NoteLevel, text: String) {
     emit(TestEvent::Note(level, text));
 }
