@@ -29,8 +29,7 @@ pub(super) fn read_fault(path: &Path, error: &io::Error) -> Fault {
 
 /// A write that failed, as a fault of the lab; for errors that do not name their path.
 pub(super) fn write_fault(path: &Path, error: &io::Error) -> Fault {
-    let text = format!("cannot write {}: {error}", path.display());
-    io_fault(&io::Error::new(error.kind(), text))
+    crate::archive::write_fault(path, error, None)
 }
 
 /// Makes a directory and its parents.

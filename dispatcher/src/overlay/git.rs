@@ -5,6 +5,7 @@
 
 use super::{
     Note,
+    commands::{CommandOutput, RunCommand},
     definition::GitRepository,
     files::{io_fault, relative},
 };
@@ -12,7 +13,6 @@ use fs_err as fs;
 use job::Fault;
 use plan::step::DefinitionSource;
 use std::{
-    future::Future,
     io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
@@ -36,34 +36,6 @@ const SETTINGS: &[&str] = &[
     "core.fsmonitor=false",
     "advice.detachedHead=false",
 ];
-
-/// Runs a program of this host to its end.
-pub trait RunCommand: Sync {
-    /// Runs `arguments[0]` with the rest as its arguments, `environment` added to the usual one,
-    /// without standard input, and gathers a bounded part of its output.
-    ///
-    /// The future owns the process: dropping it kills the process and its children.
-    ///
-    /// # Errors
-    /// A fault when the program cannot be started or the deadline passes, not when it fails.
-    fn run(
-        &self,
-        arguments: &[String],
-        environment: &[(&str, &str)],
-        deadline: Instant,
-    ) -> impl Future<Output = Result<CommandOutput, Fault>> + Send;
-}
-
-/// How a program ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CommandOutput {
-    /// Whether it exited with 0.
-    pub success: bool,
-    /// What it printed.
-    pub stdout: String,
-    /// What it complained about.
-    pub stderr: String,
-}
 
 /// What to check out where.
 pub(super) struct Checkout {
@@ -411,7 +383,7 @@ fn last_lines(stderr: &str) -> String {
 }
 
 /// `text` without what stands between `://` and `@` in URLs.
-fn without_password(text: &str) -> String {
+pub(super) fn without_password(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {

@@ -1,19 +1,20 @@
 //! The tree of the overlay on this host.
 
 use super::{
-    FetchedDefinition, Multinode, Note, definition,
-    files::{create_directory, io_fault, read_fault, single_name, write_new},
-    git::{self, RunCommand},
+    FetchedDefinition, Multinode, Note,
+    commands::RunCommand,
+    definition,
+    files::{create_directory, single_name, write_new},
+    git,
     helpers::{Helper, Renderer},
-    quote, script, yaml_text,
+    quote,
+    records::{Extra, extra, metadata, pattern_text},
+    script, unpack, yaml_text,
 };
-use crate::archive::{ArchiveError, Compression, UnpackOptions, unpack_tar};
 use job::Fault;
 use plan::step::{DefinitionSource, LavaOverlay, ShellDefinition};
-use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
-    io::{self, Read},
     path::{Path, PathBuf},
 };
 use tokio::time::Instant;
@@ -30,9 +31,6 @@ pub struct OverlayBuilder {
     tests: BTreeMap<(u32, u32), String>,
     notes: Vec<Note>,
 }
-
-/// Fields of a result's `extra`.
-pub type Extra = Map<String, Value>;
 
 impl OverlayBuilder {
     /// `lava-overlay`: directories, helpers, `environment` and `secrets` below `directory`, which
@@ -83,7 +81,7 @@ impl OverlayBuilder {
         let directory = self.test_directory(test)?;
         git::remove(&directory)?;
         create_directory(&directory)?;
-        unpack_archive(test, archive, &directory)
+        unpack::definition(test, archive, &directory)
     }
 
     /// `inline-repo-action`, `git-repo-action`, `url-repo-action`: brings a definition into its
@@ -443,51 +441,6 @@ impl OverlayBuilder {
     }
 }
 
-/// Unpacks the archive of a definition.
-fn unpack_archive(test: &ShellDefinition, path: &Path, directory: &Path) -> Result<(), Fault> {
-    let DefinitionSource::Url {
-        repository,
-        compression,
-        strip_components,
-        ..
-    } = &test.source
-    else {
-        return Err(Fault::bug("only definitions at a URL are archives"));
-    };
-    let unusable = |error: ArchiveError| error.into_fault(repository);
-    let (mut file, _) = fs_err::File::open(path)
-        .map_err(|error| io_fault(&error))?
-        .into_parts();
-    let mut start = Vec::new();
-    file.by_ref()
-        .take(6)
-        .read_to_end(&mut start)
-        .map_err(|error| read_fault(path, &error))?;
-    let declared = || compression.as_deref()?.parse().ok();
-    // What the archive itself says is believed.
-    let compression: Option<Compression> = Compression::sniff(&start).or_else(declared);
-    let options = UnpackOptions {
-        strip_components: *strip_components,
-        refuse_outward_links: true,
-        ..UnpackOptions::default()
-    };
-    let input = io::Cursor::new(start).chain(file);
-    let unpacked = match compression {
-        None => unpack_tar(input, directory, &options),
-        Some(compression) => {
-            let decoder = compression
-                .decoder(input)
-                .map_err(|error| read_fault(path, &error))?
-                .ok_or_else(|| {
-                    Fault::job(format!("{repository} is a zip archive"))
-                        .with_hint("test definitions are fetched as tar archives")
-                })?;
-            unpack_tar(decoder, directory, &options)
-        }
-    };
-    unpacked.map(|_| ()).map_err(unusable)
-}
-
 /// `<index>_<name>`: the suite, and the directory of the test.
 fn test_name(test: &ShellDefinition) -> String {
     format!("{}_{}", test.index, test.name)
@@ -500,58 +453,4 @@ fn device_directory(test: &ShellDefinition) -> String {
         test.stage,
         test_name(test)
     )
-}
-
-/// What the results of all three actions of a test tell.
-fn extra(test: &ShellDefinition) -> Extra {
-    let (from, repository) = match &test.source {
-        DefinitionSource::Inline { .. } => ("inline", None),
-        DefinitionSource::Git { repository, .. } => ("git", Some(repository)),
-        DefinitionSource::Url { repository, .. } => ("url", Some(repository)),
-    };
-    let mut extra = Extra::new();
-    for (key, value) in [
-        ("uuid", &test.uuid),
-        ("name", &test.name),
-        ("path", &test.path),
-    ] {
-        extra.insert(key.to_owned(), value.clone().into());
-    }
-    extra.insert("from".to_owned(), from.into());
-    if let Some(repository) = repository {
-        extra.insert("repository".to_owned(), repository.clone().into());
-    }
-    extra
-}
-
-/// `testdef_metadata`: what the tests can tell about their definition.
-fn metadata(test: &ShellDefinition, fetched: &FetchedDefinition) -> yaml::Value {
-    let mut map = yaml::Map::new();
-    for key in ["os", "devices", "environment"] {
-        let value = fetched.document.at(&["metadata", key]);
-        map.insert(key, value.cloned().unwrap_or_default());
-    }
-    let branch = match &test.source {
-        DefinitionSource::Inline { .. } => "inline",
-        DefinitionSource::Git { .. } => "git",
-        DefinitionSource::Url { .. } => "url",
-    };
-    map.insert("branch_vcs", branch);
-    let project = fetched
-        .document
-        .at(&["metadata", "name"])
-        .map_or_else(|| test.name.clone(), quote::python_str);
-    map.insert("project_name", yaml::Value::from(project));
-    if let Some(commit) = &fetched.commit_id {
-        map.insert("commit_id", yaml::Value::from(commit.clone()));
-    }
-    map.into()
-}
-
-/// The pattern as LAVA logs it.
-fn pattern_text(document: &yaml::Node) -> String {
-    let Some(parse) = document.get("parse").filter(|node| node.is_truthy()) else {
-        return "None".to_owned();
-    };
-    format!("{{'testdef_pattern': {}}}", quote::python_repr(parse))
 }

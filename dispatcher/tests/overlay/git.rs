@@ -1,7 +1,9 @@
 //! Test definitions out of real git repositories.
 
-use crate::support::{Programs, build, has, inline, overlay, script};
-use dispatcher::overlay::{CommandOutput, FetchedDefinition, OverlayBuilder, RunCommand};
+use crate::support::{build, command, has, inline, overlay, runtime, script};
+use dispatcher::overlay::{
+    CommandOutput, FetchedDefinition, HostCommands, OverlayBuilder, RunCommand,
+};
 use fs_err as fs;
 use job::{Fault, FaultClass};
 use plan::step::{DefinitionSource, LavaOverlay, ShellDefinition};
@@ -11,7 +13,7 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
-use tokio::time::Instant;
+use tokio::{runtime::Runtime, time::Instant};
 
 struct Lab {
     directory: TempDir,
@@ -82,7 +84,7 @@ impl Lab {
     }
 
     fn fetch(&self, definition: &ShellDefinition) -> Result<FetchedDefinition, Fault> {
-        self.fetch_by(definition, &Programs, Duration::from_secs(60))
+        self.fetch_by(definition, &HostCommands, Duration::from_secs(60))
             .0
     }
 
@@ -92,12 +94,17 @@ impl Lab {
         runner: &impl RunCommand,
         allowed: Duration,
     ) -> (Result<FetchedDefinition, Fault>, Vec<String>) {
+        self.fetch_on(&mut runtime(), definition, runner, allowed)
+    }
+
+    fn fetch_on(
+        &self,
+        runtime: &mut Runtime,
+        definition: &ShellDefinition,
+        runner: &impl RunCommand,
+        allowed: Duration,
+    ) -> (Result<FetchedDefinition, Fault>, Vec<String>) {
         let mut builder = self.builder();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
         let result = runtime.block_on(async {
             builder
                 .fetch(definition, runner, Instant::now() + allowed)
@@ -114,7 +121,7 @@ fn the_default_branch_is_fetched_and_read() {
         return;
     }
     let lab = Lab::new();
-    let (fetched, notes) = lab.fetch_by(&lab.definition(), &Programs, Duration::from_secs(60));
+    let (fetched, notes) = lab.fetch_by(&lab.definition(), &HostCommands, Duration::from_secs(60));
     let fetched = fetched.unwrap();
     assert_eq!(fetched.commit_id, Some(lab.commit("main")));
     let pattern = fetched.pattern.unwrap();
@@ -343,7 +350,7 @@ impl RunCommand for Flaky {
         &self,
         arguments: &[String],
         environment: &[(&str, &str)],
-        deadline: Instant,
+        _deadline: Instant,
     ) -> Result<CommandOutput, Fault> {
         {
             let mut failures = self.failures.lock().unwrap();
@@ -355,7 +362,17 @@ impl RunCommand for Flaky {
                 });
             }
         }
-        Programs.run(arguments, environment, deadline).await
+        // Not through the runtime, whose clock would jump to the deadline meanwhile.
+        let output = command(&arguments[0])
+            .args(&arguments[1..])
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        Ok(CommandOutput {
+            success: output.status.success(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        })
     }
 }
 
@@ -370,7 +387,14 @@ fn failures_of_the_network_are_tried_again_while_there_is_time() {
             failures: Mutex::new(failures),
             message,
         };
-        let (result, _) = lab.fetch_by(&lab.definition(), &flaky, Duration::from_secs(seconds));
+        // Time passes at once: nothing but pauses waits for it.
+        let mut runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let allowed = Duration::from_secs(seconds);
+        let (result, _) = lab.fetch_on(&mut runtime, &lab.definition(), &flaky, allowed);
         let left = *flaky.failures.lock().unwrap();
         (
             result.map_err(|fault| fault.class).map(|_| ()),

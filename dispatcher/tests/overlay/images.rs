@@ -163,7 +163,11 @@ fn an_archive_is_appended_and_the_image_is_not_touched() {
         );
         assert_eq!(report.size, out.len() as u64);
         assert!(out.starts_with(&image), "{name}");
-        let appended = image.len().next_multiple_of(4);
+        let appended = match name {
+            // Whose frames follow each other without padding.
+            "lz4" => image.len(),
+            _ => image.len().next_multiple_of(4),
+        };
         assert!(out[image.len()..appended].iter().all(|&byte| byte == 0));
         assert_eq!(
             listing(&unpacked(&out[appended..], name)),
@@ -443,7 +447,8 @@ fn a_full_disk_is_the_labs_fault() {
     };
     let fault = inject(&injection, &CancellationToken::new()).unwrap_err();
     assert_eq!(fault.class, FaultClass::Infrastructure, "{fault}");
-    assert!(fault.hint.unwrap().contains("space"));
+    assert!(fault.message.contains("no room left"), "{fault}");
+    assert!(fault.hint.is_some());
     assert_eq!(fs::read_dir(full.path()).unwrap().count(), 0);
 }
 

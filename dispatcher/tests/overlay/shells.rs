@@ -67,6 +67,7 @@ impl Board {
             .args(["-c", "exec \"$0\" -c \"$1\" 2>&1"])
             .arg(&self.shell)
             .arg(line)
+            .current_dir(self.directory.path())
             .env("SHELL", &self.shell)
             .env("PATH", format!("{}/bin:{}", self.results_dir(), path()))
             .stdin(Stdio::piped())
@@ -99,7 +100,6 @@ impl Drop for Board {
         if std::thread::panicking() {
             eprintln!("the shell was {}", self.shell.display());
         }
-        let _ = &self.directory;
     }
 }
 

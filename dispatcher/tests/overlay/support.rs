@@ -1,7 +1,6 @@
 //! What the tests share: programs of this host, and jobs in miniature.
 
-use dispatcher::overlay::{CommandOutput, OverlayBuilder, RunCommand};
-use job::Fault;
+use dispatcher::overlay::{HostCommands, OverlayBuilder};
 use plan::step::{DefinitionSource, LavaOverlay, ShellDefinition};
 use std::{
     path::Path,
@@ -54,27 +53,12 @@ pub(crate) fn path() -> String {
     std::env::var("PATH").unwrap()
 }
 
-/// Starts programs as the runner does, without its bounds.
-pub(crate) struct Programs;
-
-impl RunCommand for Programs {
-    async fn run(
-        &self,
-        arguments: &[String],
-        environment: &[(&str, &str)],
-        _deadline: Instant,
-    ) -> Result<CommandOutput, Fault> {
-        let output = command(&arguments[0])
-            .args(&arguments[1..])
-            .envs(environment.iter().copied())
-            .output()
-            .map_err(|error| Fault::infrastructure(error.to_string()))?;
-        Ok(CommandOutput {
-            success: output.status.success(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
-    }
+/// A runtime as the runner's: one thread.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// An overlay for a board whose root directory is `root`, which makes it run anywhere.
@@ -128,21 +112,17 @@ pub(crate) fn build(
     overlay: &LavaOverlay,
     definitions: &[ShellDefinition],
 ) -> OverlayBuilder {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut builder = OverlayBuilder::create(directory, overlay).unwrap();
         for definition in definitions {
             let fetched = builder
-                .fetch(definition, &Programs, deadline)
+                .fetch(definition, &HostCommands, deadline)
                 .await
                 .unwrap();
             builder.write_metadata(definition, &fetched).unwrap();
             builder
-                .write_install(definition, &fetched, &Programs, deadline)
+                .write_install(definition, &fetched, &HostCommands, deadline)
                 .await
                 .unwrap();
             builder.write_run_script(definition, &fetched).unwrap();

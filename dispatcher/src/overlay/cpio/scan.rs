@@ -4,7 +4,7 @@ use super::header::{Header, HeaderError, LENGTH, TRAILER, padding};
 use crate::overlay::{
     files::{io_fault, read_fault},
     inject::names::{Names, from_bytes},
-    packing::Packing,
+    packing::{Packing, lz4},
 };
 use fs_err as fs;
 use job::Fault;
@@ -30,7 +30,7 @@ pub(in super::super) struct Image {
     pub(in super::super) segments: Vec<Segment>,
     /// Its directories and links.
     pub(in super::super) names: Names,
-    /// Where a further segment goes.
+    /// Where a further segment goes, but for padding to a multiple of four.
     pub(in super::super) end: u64,
     /// What must stay last, after that segment: the boot configuration.
     pub(in super::super) tail: Vec<u8>,
@@ -52,7 +52,7 @@ pub(in super::super) fn scan(path: &Path, cancel: &CancellationToken) -> Result<
         .into_parts();
     let (end, tail) = split_tail(&mut file).map_err(|error| read_fault(path, &error))?;
     let mut input = Counted {
-        inner: BufReader::with_capacity(1 << 16, file.take(end)),
+        inner: BufReader::with_capacity(1 << 16, (&file).take(end)),
         position: 0,
     };
     let mut scan = Scan {
@@ -73,6 +73,13 @@ pub(in super::super) fn scan(path: &Path, cancel: &CancellationToken) -> Result<
     {
         return Err(Problem::Empty.into_fault(path, 0));
     }
+    let end = match segments.last() {
+        Some(last) if last.packing == Packing::Lz4 => file
+            .seek(SeekFrom::Start(last.offset))
+            .and_then(|offset| Ok(offset + lz4::extent(&mut file)?))
+            .map_err(|error| read_fault(path, &error))?,
+        _ => end,
+    };
     Ok(Image {
         segments,
         names: scan.names,

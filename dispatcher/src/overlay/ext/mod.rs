@@ -8,7 +8,6 @@ mod stage;
 
 use super::{CommandOutput, RunCommand};
 use job::Fault;
-use std::path::PathBuf;
 use tokio::time::Instant;
 
 /// Runs a program of e2fsprogs and returns what it printed, whether it succeeded or not.
@@ -18,27 +17,11 @@ async fn run(
     arguments: &[String],
     deadline: Instant,
 ) -> Result<CommandOutput, Fault> {
-    let mut all = vec![find(program)?.display().to_string()];
+    let mut all = vec![program.to_owned()];
     all.extend_from_slice(arguments);
     // Its messages are read by this program.
     let environment = [("LC_ALL", "C"), ("DEBUGFS_PAGER", "cat")];
     runner.run(&all, &environment, deadline).await
-}
-
-/// Where a program is; people who are not root lack the directories that have it in their path.
-fn find(program: &str) -> Result<PathBuf, Fault> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(system)
-        .map(|directory| directory.join(program))
-        .find(|file| file.is_file())
-        .ok_or_else(|| {
-            Fault::infrastructure(format!(
-                "the program {program} is not installed on this host"
-            ))
-            .with_hint("install it: apt-get install e2fsprogs")
-        })
 }
 
 /// The last lines a program complained with, in one.

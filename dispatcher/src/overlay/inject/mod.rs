@@ -171,8 +171,12 @@ fn append_archive(
     let failed = output.failed();
     let mut file = output.file.as_file();
     copy_start(injection.image, image.end, file, &failed)?;
-    // Linux takes a plain archive at multiples of four only.
-    let padding = (4 - image.end % 4) % 4;
+    let padding = match packing {
+        // It would be taken for a part of the frame.
+        Packing::Lz4 => 0,
+        // Linux takes a plain archive at multiples of four only.
+        _ => (4 - image.end % 4) % 4,
+    };
     file.write_all(&[0; 4][..padding as usize])
         .map_err(&failed)?;
 

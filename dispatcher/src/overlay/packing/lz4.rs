@@ -4,7 +4,7 @@
 //! end. Sources: the LZ4 block and frame format descriptions, and `lib/decompress_unlz4.c` of
 //! Linux, which takes another magic in the place of a length for a further frame.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 
 /// What a frame starts with.
 pub(super) const MAGIC: [u8; 4] = 0x184C_2102_u32.to_le_bytes();
@@ -71,6 +71,24 @@ impl<R: Read> Read for Decoder<R> {
         self.at += length;
         Ok(length)
     }
+}
+
+/// How many bytes the frames at the beginning of `input` take, without padding after them.
+///
+/// A further frame must begin just there: Linux reads on in fours, and takes padding of one to
+/// three bytes for a part of the next length.
+pub(in crate::overlay) fn extent(input: &mut (impl Read + Seek)) -> io::Result<u64> {
+    let begin = input.stream_position()?;
+    let mut end = begin;
+    let mut length = [0; 4];
+    while read_all(input, &mut length)? && length != [0; 4] {
+        if length != MAGIC {
+            let block = u32::from_le_bytes(length);
+            input.seek(SeekFrom::Current(i64::from(block)))?;
+        }
+        end = input.stream_position()?;
+    }
+    Ok(end - begin)
 }
 
 /// Writes a frame whose blocks hold everything as literals: no smaller, and valid everywhere.
@@ -246,7 +264,9 @@ mod tests {
         frame.extend(block);
         let mut two = frame.clone();
         two.extend(&frame);
+        let length = two.len() as u64;
         two.extend([0; 7]);
+        assert_eq!(extent(&mut io::Cursor::new(&two)).unwrap(), length);
         assert_eq!(decoded(&two).unwrap(), b"abababababcabababababc");
     }
 }

@@ -1,6 +1,6 @@
 //! How images are compressed: the streams that Linux unpacks, read and written one at a time.
 
-mod lz4;
+pub(super) mod lz4;
 
 use std::io::{self, BufRead, Read, Write};
 
