@@ -166,7 +166,7 @@ fn rendered_file(
         definition,
         arguments,
         scheduled,
-        path.display().to_string(),
+        &path.display().to_string(),
     )
 }
 
@@ -192,7 +192,7 @@ fn rendered_type(definition: &Definition, arguments: &DeviceArguments) -> Result
         definition,
         arguments,
         scheduled,
-        format!("device type {name}"),
+        &format!("device type {name}"),
     )
 }
 
@@ -201,7 +201,7 @@ fn render(
     definition: &Definition,
     arguments: &DeviceArguments,
     scheduled: Scheduled<'_>,
-    name: String,
+    name: &str,
 ) -> Result<Source, Stop> {
     let mut renderer = Renderer::new();
     for directory in &arguments.device_types {

@@ -185,7 +185,7 @@ fn record() -> impl Strategy<Value = Record> {
                 total
             }),
         (text(), any::<bool>()).prop_map(|(operation, ok)| Record::Power { operation, ok }),
-        (any::<u32>(), any::<i32>(), any::<u64>()).prop_map(|(id, pid, start_time)| {
+        (any::<u32>(), any::<u32>(), any::<u64>()).prop_map(|(id, pid, start_time)| {
             Record::Undo {
                 id: UndoId(id),
                 undo: Undo::KillGroup { pid, start_time },

@@ -101,18 +101,6 @@ pub enum NoteLevel {
     Event,
 }
 
-/// What a line of the console says about a test case: LAVA's markers, from which `starttc` and
-/// `endtc` of a result are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// Its output starts.
-    Start,
-    /// Its output ends.
-    End,
-    /// Its result.
-    Result,
-}
-
 /// What the runner has to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TestEvent {
@@ -120,13 +108,6 @@ pub enum TestEvent {
     Note(NoteLevel, String),
     /// Record that this signal was read. Comes before what follows from it.
     Signal(wire::journal::Signal),
-    /// Remember the line of a test case. Comes before the result.
-    Mark {
-        /// The test case.
-        case: String,
-        /// What the line is for it.
-        mark: Mark,
-    },
     /// Record the result of a test case.
     Result(CaseResult),
     /// A test definition starts: its clock too.

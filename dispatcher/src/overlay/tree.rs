@@ -23,7 +23,7 @@ use tokio::time::Instant;
 ///
 /// Each method is the work of one action and may be repeated when the action is retried. Lines
 /// for the log pile up until [`OverlayBuilder::take_notes`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OverlayBuilder {
     directory: PathBuf,
     overlay: LavaOverlay,
@@ -86,7 +86,6 @@ impl OverlayBuilder {
 
     /// `inline-repo-action`, `git-repo-action`, `url-repo-action`: brings a definition into its
     /// test directory and reads it. One at a URL was given to [`OverlayBuilder::unpack`] before.
-    ///
     ///
     /// Cancellation safe: what a canceled call leaves behind, the next one replaces.
     ///

@@ -1,8 +1,9 @@
 //! `append-overlays`: puts overlays into a downloaded image.
 
 use crate::{
-    actions::{StepRun, deploy::Programs},
+    actions::StepRun,
     overlay::{
+        HostCommands,
         ext::image::{self, ExtInjection},
         inject::{Format, Injection, OverlayInput, inject},
     },
@@ -63,7 +64,7 @@ async fn ext(
     let cancel = CancellationToken::new();
     let _stop = cancel.clone().drop_guard();
     let report = tokio::select! {
-        report = image::inject(&injection, &Programs, &cancel, step.deadline) => report?,
+        report = image::inject(&injection, &HostCommands, &cancel, step.deadline) => report?,
         never = context.consoles.drain() => match never {},
     };
     for note in report.notes {

@@ -1,8 +1,8 @@
 //! `apply-overlay-guest`: the overlay as a drive of its own, for images that nobody opens.
 
 use crate::{
-    actions::{StepRun, deploy::Programs},
-    overlay::ext::guest,
+    actions::StepRun,
+    overlay::{HostCommands, ext::guest},
     run::{Context, Extra},
 };
 use job::Fault;
@@ -24,7 +24,7 @@ pub async fn build(
         .join("lava-guest.ext2");
     let state = context.namespaces.entry(namespace.clone()).or_default();
     let root = state.overlay()?.results_directory();
-    let making = guest::create(&root, size_mib, &path, &Programs, step.deadline);
+    let making = guest::create(&root, size_mib, &path, &HostCommands, step.deadline);
     let guest = tokio::select! {
         guest = making => guest?,
         never = context.consoles.drain() => match never {},

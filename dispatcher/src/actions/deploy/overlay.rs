@@ -1,22 +1,16 @@
 //! The overlay's actions: helpers, test definitions, their scripts, and the archive of it all.
 
 use crate::{
-    actions::{StepRun, deploy::Programs},
-    archive::{UnpackOptions, unpack_tar},
+    actions::StepRun,
     download,
-    overlay::{FetchedDefinition, OverlayBuilder},
-    run::{
-        Context, Extra,
-        context::{make_directory, no_overlay},
-        fault::of_io,
-    },
+    overlay::{FetchedDefinition, HostCommands, OverlayBuilder},
+    run::{Context, Extra, context::no_overlay},
 };
 use job::{Fault, Namespace};
 use plan::{
     Action,
     step::{Checksums, DefinitionSource, Download, LavaOverlay, ShellDefinition},
 };
-use std::path::Path;
 
 /// `lava-overlay`
 pub fn create(
@@ -43,14 +37,13 @@ pub async fn fetch(
     context: &mut Context,
 ) -> Result<Extra, Fault> {
     let namespace = &step.action.namespace;
-    if let DefinitionSource::Url { repository, .. } = &test.source {
-        fetch_archive(step, test, repository, context).await?;
+    if matches!(test.source, DefinitionSource::Url { .. }) {
+        fetch_archive(step, test, context).await?;
     }
-    let programs = Programs;
     let state = context.namespaces.entry(namespace.clone()).or_default();
     let builder = state.overlay.as_mut().ok_or_else(no_overlay)?;
     let fetched = tokio::select! {
-        fetched = builder.fetch(test, &programs, step.deadline) => fetched,
+        fetched = builder.fetch(test, &HostCommands, step.deadline) => fetched,
         never = context.consoles.drain() => match never {},
     };
     note(namespace, context);
@@ -74,12 +67,11 @@ pub async fn fetch(
 async fn fetch_archive(
     step: &StepRun<'_>,
     test: &ShellDefinition,
-    url: &str,
     context: &mut Context,
 ) -> Result<(), Fault> {
     let DefinitionSource::Url {
+        repository: url,
         compression,
-        strip_components,
         headers,
         ..
     } = &test.source
@@ -88,20 +80,18 @@ async fn fetch_archive(
     };
     let wanted = Download {
         label: test.name.clone(),
-        url: url.to_owned(),
+        url: url.clone(),
         directory: None,
         compression: compression.clone(),
-        decompress: true,
+        decompress: false,
         unpack_tar: false,
         checksums: Checksums::default(),
         headers: headers.clone(),
         use_cache: true,
     };
     let directory = context.make_directory(&step.action.name)?;
-    let target = {
-        let state = context.namespace(&step.action.namespace);
-        state.overlay()?.test_directory(test)?
-    };
+    let state = context.namespace(&step.action.namespace);
+    let builder = state.overlay()?.clone();
     context
         .log
         .info(format!("Fetching tests from {}", download::masked(url)));
@@ -111,20 +101,8 @@ async fn fetch_archive(
         fetched = downloader.fetch(&wanted, &directory, step.deadline, &mut untold) => fetched?,
         never = context.consoles.drain() => match never {},
     };
-    let options = UnpackOptions {
-        strip_components: *strip_components,
-        refuse_outward_links: true,
-        ..UnpackOptions::default()
-    };
-    super::blocking(context, move |_| unpack(&fetched.path, &target, &options)).await
-}
-
-fn unpack(archive: &Path, target: &Path, options: &UnpackOptions) -> Result<(), Fault> {
-    make_directory(target)?;
-    let file = fs_err::File::open(archive).map_err(|error| of_io(&error))?;
-    unpack_tar(file, target, options)
-        .map(|_| ())
-        .map_err(|error| error.into_fault(&archive.display().to_string()))
+    let test = test.clone();
+    super::blocking(context, move |_| builder.unpack(&test, &fetched.path)).await
 }
 
 /// `test-overlay`
@@ -145,12 +123,11 @@ pub async fn install_script(
     context: &mut Context,
 ) -> Result<Extra, Fault> {
     let namespace = &step.action.namespace;
-    let programs = Programs;
     let state = context.namespaces.entry(namespace.clone()).or_default();
     let builder = state.overlay.as_mut().ok_or_else(no_overlay)?;
     let fetched = state.definitions.get(&test.index).ok_or_else(no_overlay)?;
     let extra = tokio::select! {
-        extra = builder.write_install(test, fetched, &programs, step.deadline) => extra,
+        extra = builder.write_install(test, fetched, &HostCommands, step.deadline) => extra,
         never = context.consoles.drain() => match never {},
     };
     note(namespace, context);

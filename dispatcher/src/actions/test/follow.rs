@@ -133,7 +133,7 @@ impl Follower {
             }
             TestEvent::RunEnded { run, result } => self.run_ended(&run, result),
             // All consoles of the job are read all the time.
-            TestEvent::Feedback(_) | TestEvent::Mark { .. } => {}
+            TestEvent::Feedback(_) => {}
             TestEvent::MultiNode { request, .. } => {
                 self.log
                     .error(format!("{request}: this job has no other nodes"));
@@ -151,6 +151,12 @@ impl Follower {
             .started
             .remove(&run.uuid)
             .map(|started| started.elapsed());
+        self.log.info(format!(
+            "Ending test lava.{} ({}), duration {:.2}",
+            run.name,
+            run.uuid,
+            duration.unwrap_or_default().as_secs_f64()
+        ));
         self.log.record(Record::Result(CaseResult {
             duration,
             namespace: Some(self.namespace.clone()),

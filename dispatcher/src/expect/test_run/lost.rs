@@ -1,7 +1,7 @@
 //! What a lost signal means for the results: only what is certain.
 
 use super::{
-    Mark, NoteLevel, TestEvent,
+    NoteLevel, TestEvent,
     state::{Open, Set, State, note},
 };
 use crate::expect::signal::Lost;
@@ -33,12 +33,6 @@ impl State {
                     reason: Some(format!("its result is lost: {}", lost.reason)),
                     ..CaseResult::default()
                 };
-                if result.has_lines {
-                    emit(TestEvent::Mark {
-                        case: case.clone(),
-                        mark: Mark::Result,
-                    });
-                }
                 self.record(result, emit);
             }
             (Some("TESTCASE" | "TESTREFERENCE"), None) => self.lost += 1,

@@ -1,6 +1,6 @@
 //! What runs, what is open, what is missing.
 
-use super::{Expected, Mark, NoteLevel, RunDefinition, TestEvent};
+use super::{Expected, NoteLevel, RunDefinition, TestEvent};
 use crate::expect::signal::{Case, Decoded, Run, Signal, SignalEvent};
 use job::{CaseResult, Fault, TestResult};
 use serde_json::Value;
@@ -98,14 +98,8 @@ impl State {
         match signal {
             Signal::StartRun(run) => self.start_run(run, emit),
             Signal::EndRun(run) => self.end_run(&run, emit),
-            Signal::StartCase(case) => emit(TestEvent::Mark {
-                case,
-                mark: Mark::Start,
-            }),
-            Signal::EndCase(case) => emit(TestEvent::Mark {
-                case,
-                mark: Mark::End,
-            }),
+            // The views take the lines of a case from the signals themselves.
+            Signal::StartCase(_) | Signal::EndCase(_) => {}
             Signal::Case(case) => self.case(case, None, emit),
             Signal::Reference {
                 id,
@@ -312,12 +306,6 @@ impl State {
             }
         };
         let has_lines = reference.is_none();
-        if has_lines {
-            emit(TestEvent::Mark {
-                case: case.id.clone(),
-                mark: Mark::Result,
-            });
-        }
         let result = CaseResult {
             case: case.id,
             result,
