@@ -3,12 +3,10 @@
 //! The typed views of jobs and devices, and planning where it reads a block itself, all go
 //! through [`Cursor`], so that every problem names its place the same way.
 
-mod text;
-
 use crate::Problem;
 use yaml::{Map, Node, Value};
 
-pub use text::python_str;
+pub use crate::python::python_str;
 
 /// A node and the path that leads to it.
 #[derive(Clone, Debug)]

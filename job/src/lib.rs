@@ -10,6 +10,7 @@ pub mod document;
 pub mod fault;
 pub mod id;
 pub mod problem;
+pub mod python;
 pub mod result;
 pub mod schema;
 pub mod timeout;

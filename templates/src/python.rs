@@ -3,6 +3,7 @@
 //! Device types paste lists and strings into YAML, so `['a\n']` against `["a\n"]` is a difference
 //! of meaning there, not of taste: only in double quotes is `\n` a line break.
 
+use job::python::{push_float_repr, push_text_repr};
 use minijinja::value::{Value, ValueKind};
 use std::fmt::{self, Write};
 
@@ -46,9 +47,11 @@ fn write_repr(out: &mut Printed, value: &Value, depth: usize) -> Result<(), TooD
             .push_str(if value.is_true() { "True" } else { "False" }),
         ValueKind::Number if !value.is_integer() => {
             let number = f64::try_from(value.clone()).unwrap_or(f64::NAN);
-            write_float(&mut out.text, number);
+            push_float_repr(number, &mut out.text);
         }
-        ValueKind::String => write_string(&mut out.text, value.as_str().unwrap_or_default()),
+        ValueKind::String => {
+            push_text_repr(value.as_str().unwrap_or_default(), &mut out.text);
+        }
         ValueKind::Bytes => write_bytes(&mut out.text, value.as_bytes().unwrap_or_default()),
         ValueKind::Seq | ValueKind::Iterable => write_sequence(out, value, depth)?,
         ValueKind::Map => write_map(out, value, depth)?,
@@ -94,47 +97,6 @@ fn write_map(out: &mut Printed, value: &Value, depth: usize) -> Result<(), TooDe
     Ok(())
 }
 
-/// `repr()` of a string: single quotes, unless only double quotes save an escape.
-fn write_string(out: &mut String, text: &str) {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
-    out.push(quote);
-    for character in text.chars() {
-        match character {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            _ if character == quote => {
-                out.push('\\');
-                out.push(character);
-            }
-            _ if is_printable(character) => out.push(character),
-            _ => match u32::from(character) {
-                code @ ..=0xff => append(out, format_args!("\\x{code:02x}")),
-                code @ ..=0xffff => append(out, format_args!("\\u{code:04x}")),
-                code => append(out, format_args!("\\U{code:08x}")),
-            },
-        }
-    }
-    out.push(quote);
-}
-
-/// Python's `str.isprintable` for one character, but for unassigned code points, which count as
-/// printable here: the tables are not worth their weight for device types.
-fn is_printable(character: char) -> bool {
-    !character.is_control()
-        && (character == ' ' || !character.is_whitespace())
-        && !matches!(character,
-            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
-            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}' | '\u{f0000}'..='\u{10ffff}')
-}
-
 fn write_bytes(out: &mut String, bytes: &[u8]) {
     let has_single = bytes.contains(&b'\'');
     let quote = if has_single && !bytes.contains(&b'"') {
@@ -156,29 +118,6 @@ fn write_bytes(out: &mut String, bytes: &[u8]) {
         }
     }
     out.push(char::from(quote));
-}
-
-/// `repr()` of a float: the shortest digits, an exponent below 1e-4 and from 1e16.
-fn write_float(out: &mut String, number: f64) {
-    if number.is_nan() {
-        return out.push_str("nan");
-    }
-    if number.is_infinite() {
-        return out.push_str(if number > 0.0 { "inf" } else { "-inf" });
-    }
-    let scientific = format!("{number:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if number != 0.0 && !(-4..16).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        append(
-            out,
-            format_args!("{mantissa}e{sign}{:02}", exponent.unsigned_abs()),
-        );
-    } else {
-        // Debug prints `1.0` where Display prints `1`, and no exponent in this range.
-        append(out, format_args!("{number:?}"));
-    }
 }
 
 #[cfg(test)]

@@ -12,13 +12,9 @@ pub mod test;
 
 use crate::{
     expect::{Found, PatternSet},
-    run::{
-        Context, Extra,
-        consoles::{Wait, python_repr},
-        context::hours_minutes_seconds,
-    },
+    run::{Context, Extra, consoles::Wait, context::hours_minutes_seconds},
 };
-use job::{Fault, Namespace};
+use job::{Fault, Namespace, python::text_repr};
 use plan::{Action, Step};
 use tokio::time::Instant;
 
@@ -177,10 +173,7 @@ pub fn group(found: &Found, name: &str) -> Option<String> {
 
 /// Patterns for people, as LAVA prints them.
 pub fn quoted(patterns: &[&str]) -> String {
-    let quoted: Vec<_> = patterns
-        .iter()
-        .map(|pattern| python_repr(pattern))
-        .collect();
+    let quoted: Vec<_> = patterns.iter().map(|pattern| text_repr(pattern)).collect();
     format!("[{}]", quoted.join(", "))
 }
 

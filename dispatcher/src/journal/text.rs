@@ -1,8 +1,8 @@
 //! The texts of views: JSON that is YAML too, numbers as LAVA writes them, Python's `repr`.
 
+use job::python::{push_float_repr, push_text_repr};
 use memchr::memchr;
 use serde_json::{Map, Value};
-use std::fmt::Write;
 
 /// What becomes of the ESC byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,28 +166,14 @@ pub(super) fn push_map(out: &mut Vec<u8>, map: &Map<String, Value>) {
 fn number_text(number: &serde_json::Number) -> String {
     match number.as_f64() {
         Some(float) if number.is_f64() => {
-            let text = python_float(float);
+            let mut text = String::new();
+            push_float_repr(float, &mut text);
             match text.split_once('e') {
                 Some((mantissa, _)) if !mantissa.contains('.') => text.replacen('e', ".0e", 1),
                 _ => text,
             }
         }
         _ => number.to_string(),
-    }
-}
-
-/// A float as Python's `repr` writes it: `42.5`, `1e-05`, `1e+16`.
-fn python_float(float: f64) -> String {
-    let text = format!("{float:?}");
-    match text.split_once('e') {
-        Some((mantissa, exponent)) => {
-            let (sign, digits) = match exponent.strip_prefix('-') {
-                Some(digits) => ('-', digits),
-                None => ('+', exponent),
-            };
-            format!("{mantissa}e{sign}{digits:0>2}")
-        }
-        None => text,
     }
 }
 
@@ -217,10 +203,10 @@ pub(super) fn push_python(out: &mut String, value: &Value) {
         Value::Null => out.push_str("None"),
         Value::Bool(value) => out.push_str(if *value { "True" } else { "False" }),
         Value::Number(number) => match number.as_f64() {
-            Some(float) if number.is_f64() => out.push_str(&python_float(float)),
+            Some(float) if number.is_f64() => push_float_repr(float, out),
             _ => out.push_str(&number.to_string()),
         },
-        Value::String(text) => push_python_string(out, text),
+        Value::String(text) => push_text_repr(text, out),
         Value::Array(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {
@@ -237,47 +223,13 @@ pub(super) fn push_python(out: &mut String, value: &Value) {
                 if index > 0 {
                     out.push_str(", ");
                 }
-                push_python_string(out, key);
+                push_text_repr(key, out);
                 out.push_str(": ");
                 push_python(out, value);
             }
             out.push('}');
         }
     }
-}
-
-/// Appends a text as Python's `repr` writes it.
-pub(super) fn push_python_string(out: &mut String, text: &str) {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
-    out.push(quote);
-    for character in text.chars() {
-        match character {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            _ if character == quote => {
-                out.push('\\');
-                out.push(quote);
-            }
-            ' '..='~' => out.push(character),
-            // What Rust prints as it is, Python does too, but for marks that combine.
-            _ if character.escape_debug().len() == 1 => out.push(character),
-            _ => {
-                let code = u32::from(character);
-                let _ = match code {
-                    0..=0xff => write!(out, "\\x{code:02x}"),
-                    0x100..=0xffff => write!(out, "\\u{code:04x}"),
-                    _ => write!(out, "\\U{code:08x}"),
-                };
-            }
-        }
-    }
-    out.push(quote);
 }
 
 #[cfg(test)]

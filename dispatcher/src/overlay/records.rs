@@ -58,5 +58,8 @@ pub(super) fn pattern_text(document: &yaml::Node) -> String {
     let Some(parse) = document.get("parse").filter(|node| node.is_truthy()) else {
         return "None".to_owned();
     };
-    format!("{{'testdef_pattern': {}}}", quote::python_repr(parse))
+    format!(
+        "{{'testdef_pattern': {}}}",
+        job::python::python_repr(&parse.value)
+    )
 }

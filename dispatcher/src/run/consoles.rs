@@ -12,7 +12,7 @@ use crate::expect::{
 };
 use bytes::Bytes;
 use hal::{HalError, console::Console};
-use job::{Fault, Namespace};
+use job::{Fault, Namespace, python::text_repr};
 use std::{
     collections::{BTreeMap, VecDeque},
     convert::Infallible,
@@ -443,8 +443,7 @@ impl Consoles {
 
     /// Types a line, followed by the line end in force, and logs it.
     pub async fn send_line(&mut self, namespace: &Namespace, line: &str) -> Result<(), Fault> {
-        self.log
-            .debug(format!("Sending line: {}", python_repr(line)));
+        self.log.debug(format!("Sending line: {}", text_repr(line)));
         let session = self.session(namespace)?;
         let text = format!("{line}{}", session.line_end);
         self.send(namespace, text.as_bytes()).await
@@ -657,33 +656,6 @@ fn closed(namespace: &Namespace) -> Fault {
     Fault::infrastructure("Connection closed").with_hint(format!(
         "what the console of namespace '{namespace}' runs has ended; its last lines tell why"
     ))
-}
-
-/// Python's `repr` of a string, which LAVA's users know from `Sending line: 'root'`.
-pub fn python_repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
-    let mut shown = String::with_capacity(text.len() + 2);
-    shown.push(quote);
-    for character in text.chars() {
-        match character {
-            '\\' => shown.push_str("\\\\"),
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            c if c == quote => {
-                shown.push('\\');
-                shown.push(c);
-            }
-            c if c.is_control() => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => shown.push(c),
-        }
-    }
-    shown.push(quote);
-    shown
 }
 
 /// The last lines of a console, bounded.

@@ -5,7 +5,7 @@ use crate::{
     expect::kernel::KernelMessage,
     run::{Context, Extra},
 };
-use job::{CaseResult, Fault, TestResult};
+use job::{CaseResult, Fault, TestResult, python::text_repr};
 use plan::step::{AutoLogin, Credentials};
 use serde_json::json;
 use wire::journal::Record;
@@ -204,7 +204,7 @@ fn warn_of_loose_prompts(login: &AutoLogin, context: &Context) {
     {
         context.log.warning(format!(
             "The prompt {} has nothing that tells it from other output; it may match too early",
-            crate::run::consoles::python_repr(prompt)
+            text_repr(prompt)
         ));
     }
 }

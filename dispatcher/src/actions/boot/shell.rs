@@ -2,9 +2,9 @@
 
 use crate::{
     actions::{StepRun, compile, group, quoted},
-    run::{Context, Extra, consoles::python_repr},
+    run::{Context, Extra},
 };
-use job::Fault;
+use job::{Fault, python::text_repr};
 
 /// Presses Enter and waits for the shell to answer with a prompt.
 pub async fn expect(
@@ -88,7 +88,7 @@ pub async fn run_checked(
     let patterns = compile(&expected)?;
     let mut wait = step.wait(&patterns, &[command]);
     wait.until = Some(tokio::time::Instant::now() + TIMEOUT);
-    wait.what = format!("the return code of {}", python_repr(command));
+    wait.what = format!("the return code of {}", text_repr(command));
     let found = context.consoles.wait(namespace, wait).await?;
     let code = group(&found, "code").unwrap_or_default();
     if code == "0" {

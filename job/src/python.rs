@@ -1,4 +1,4 @@
-//! Values as Python prints them.
+//! Values as Python prints them: LAVA shows them to its users and pastes them into commands.
 
 use yaml::{Int, Map, Node, Value};
 
@@ -14,6 +14,13 @@ pub fn python_str(value: &Value) -> String {
     }
 }
 
+/// What Python's `repr` makes of a value.
+pub fn python_repr(value: &Value) -> String {
+    let mut out = String::new();
+    repr(value, &mut out);
+    out
+}
+
 fn repr(value: &Value, out: &mut String) {
     match value {
         Value::Null => out.push_str("None"),
@@ -21,11 +28,11 @@ fn repr(value: &Value, out: &mut String) {
         Value::Bool(false) => out.push_str("False"),
         Value::Int(Int::Small(number)) => out.push_str(&number.to_string()),
         Value::Int(Int::Big(number)) => out.push_str(&number.to_string()),
-        Value::Float(number) => repr_float(*number, out),
-        Value::String(text) | Value::Timestamp(text) => repr_str(text, out),
+        Value::Float(number) => push_float_repr(*number, out),
+        Value::String(text) | Value::Timestamp(text) => push_text_repr(text, out),
         Value::Binary(bytes) => {
             out.push('b');
-            repr_str(&String::from_utf8_lossy(bytes), out);
+            push_text_repr(&String::from_utf8_lossy(bytes), out);
         }
         Value::Sequence(items) => repr_items(items, ('[', ']'), out),
         Value::Set(items) => repr_items(items, ('{', '}'), out),
@@ -57,29 +64,35 @@ fn repr_map(map: &Map, out: &mut String) {
     out.push('}');
 }
 
-/// Shortest digits that read back, with an exponent below 1e-4 and from 1e16 on.
-fn repr_float(number: f64, out: &mut String) {
+/// Appends Python's `repr` of a float: the shortest digits that read back, with an exponent below 1e-4 and from 1e16 on.
+pub fn push_float_repr(number: f64, out: &mut String) {
     if number.is_nan() {
         return out.push_str("nan");
     }
     if number.is_infinite() {
         return out.push_str(if number > 0.0 { "inf" } else { "-inf" });
     }
-    let size = number.abs();
-    if size != 0.0 && !(1e-4..1e16).contains(&size) {
-        let text = format!("{number:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, exponent) = match exponent.strip_prefix('-') {
-            Some(exponent) => ('-', exponent),
-            None => ('+', exponent),
-        };
-        out.push_str(&format!("{digits}e{sign}{exponent:0>2}"));
+    let scientific = format!("{number:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if number != 0.0 && !(-4..16).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        out.push_str(&format!("{digits}e{sign}{:02}", exponent.unsigned_abs()));
     } else {
+        // Debug prints `1.0` where Display prints `1`, and no exponent in this range.
         out.push_str(&format!("{number:?}"));
     }
 }
 
-fn repr_str(text: &str, out: &mut String) {
+/// Python's `repr` of a string: single quotes, unless only double quotes save an escape.
+pub fn text_repr(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    push_text_repr(text, &mut out);
+    out
+}
+
+/// Appends Python's `repr` of a string.
+pub fn push_text_repr(text: &str, out: &mut String) {
     let quote = if text.contains('\'') && !text.contains('"') {
         '"'
     } else {
@@ -92,17 +105,31 @@ fn repr_str(text: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            other if other == quote => {
+            _ if character == quote => {
                 out.push('\\');
-                out.push(other);
+                out.push(character);
             }
-            other if other.is_control() && u32::from(other) < 0x100 => {
-                out.push_str(&format!("\\x{:02x}", u32::from(other)));
-            }
-            other => out.push(other),
+            _ if is_printable(character) => out.push(character),
+            _ => match u32::from(character) {
+                code @ ..=0xff => out.push_str(&format!("\\x{code:02x}")),
+                code @ ..=0xffff => out.push_str(&format!("\\u{code:04x}")),
+                code => out.push_str(&format!("\\U{code:08x}")),
+            },
         }
     }
     out.push(quote);
+}
+
+/// Python's `str.isprintable` for one character, but for unassigned code points, which count as
+/// printable here: the tables are not worth their weight.
+fn is_printable(character: char) -> bool {
+    !character.is_control()
+        && (character == ' ' || !character.is_whitespace())
+        && !matches!(character,
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}' | '\u{f0000}'..='\u{10ffff}')
 }
 
 #[cfg(test)]
