@@ -78,7 +78,7 @@ pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) device: DeviceArguments,
 
-    /// Where log, results and journal go [default: pumice-<job id>]
+    /// Where log, results and journal go [default: pumice-JOB_ID]
     #[arg(long, short = 'o', value_name = "DIR")]
     pub(crate) output_dir: Option<PathBuf>,
 
