@@ -1,6 +1,6 @@
 //! Runs the tree: order, deadlines, retries, cancellation, and what each action reports.
 
-use super::{Context, context::hours_minutes_seconds};
+use super::Context;
 use crate::actions;
 use job::{CaseResult, Fault, FaultClass, Level, TestResult};
 use plan::{Action, Plan, Retry};
@@ -127,32 +127,39 @@ impl<'a> Executor<'a> {
         for attempt in 1..=retry.attempts.max(1) {
             let last = attempt >= retry.attempts;
             match self.once(action, deadline).await {
-                Ok(_) if retry.repeat && !last => {}
+                Ok(_) if retry.repeat && !last => {
+                    let log = &self.context.log;
+                    log.info(format!(
+                        "{} {}: run {attempt} is over",
+                        action.level, action.name
+                    ));
+                }
                 Ok(_) => return Ok(()),
                 Err(failure) => {
                     if failure.skip || !failure.fault.class.is_retryable() {
                         return Err(failure);
                     }
+                    let too_late = Instant::now() + retry.interval >= deadline;
+                    if too_late && !last {
+                        self.context
+                            .log
+                            .warning("no time is left for another attempt");
+                    }
+                    let last = last || too_late;
                     self.context.log.record(Record::ActionRetry {
                         level: action.level.clone(),
                         name: action.name.clone(),
                         attempt,
-                        attempts: retry.attempts,
+                        attempts: if last { attempt } else { retry.attempts },
                         reason: failure.fault.message.clone(),
                     });
                     actions::clean_up(action, self.context).await;
-                    if last || Instant::now() + retry.interval >= deadline {
+                    if last {
                         return Err(failure);
                     }
                     self.pause(action, retry.interval).await?;
                 }
             }
-            self.context.log.info(format!(
-                "Retrying: {} {} (timeout {})",
-                action.level,
-                action.name,
-                hours_minutes_seconds(deadline - Instant::now())
-            ));
         }
         Ok(())
     }
