@@ -3,10 +3,10 @@
 use super::connect;
 use crate::{
     actions::StepRun,
-    run::{Context, Extra},
+    run::{Context, Extra, NamespaceState, context},
 };
 use hal::process::CommandLine;
-use job::Fault;
+use job::{Fault, FaultClass};
 use plan::step::ExecuteQemu;
 
 /// Starts QEMU.
@@ -15,11 +15,9 @@ pub fn start(
     qemu: &ExecuteQemu,
     context: &mut Context,
 ) -> Result<Extra, Fault> {
-    let line = command_line(step, qemu, context)?;
-    let command = CommandLine::parse(&line)
-        .map_err(|error| Fault::job(error.to_string()).with_command(&line))?;
-    context.log.info(format!("Boot command: {line}"));
-    connect::open(step, &command, &line, context)?;
+    let command = command_line(qemu, context.namespace(&step.action.namespace))?;
+    context.log.info(format!("Boot command: {command}"));
+    connect::open(step, &command, &command.to_string(), context)?;
     context.log.debug("started a shell command");
     Ok(Extra::from_iter([
         (
@@ -30,32 +28,34 @@ pub fn start(
     ]))
 }
 
-/// The command line as one text: LAVA's users write arguments with quotes, so each option is a
-/// piece of a command line and may hold several words.
-fn command_line(
-    step: &StepRun<'_>,
-    qemu: &ExecuteQemu,
-    context: &mut Context,
-) -> Result<String, Fault> {
-    let state = context.namespace(&step.action.namespace);
-    let mut parts = vec![qemu.command.clone()];
-    parts.extend(qemu.options.iter().cloned());
+/// The command line. Each option is a piece of one and may hold several words, quoted as LAVA's
+/// users write them; the files are put in after that, so their paths may hold anything.
+fn command_line(qemu: &ExecuteQemu, state: &NamespaceState) -> Result<CommandLine, Fault> {
+    let mut words = Vec::new();
+    for option in std::iter::once(&qemu.command).chain(&qemu.options) {
+        words.extend(context::words(option)?);
+    }
     for (_, argument) in &qemu.images {
-        let mut argument = argument.clone();
-        for (label, path) in &state.files {
-            argument = argument.replace(&format!("{{{label}}}"), &path.display().to_string());
-        }
-        parts.push(argument);
+        let pieces = context::words(argument).map_err(|fault| Fault {
+            class: FaultClass::Job,
+            ..fault
+        })?;
+        words.extend(pieces.into_iter().map(|word| {
+            state.files.iter().fold(word, |word, (label, path)| {
+                word.replace(&format!("{{{label}}}"), &path.display().to_string())
+            })
+        }));
     }
     if let (Some(drive), Some(guest)) = (&qemu.guest, &state.guest) {
-        parts.push(format!(
-            "-drive format=raw,file={},media=disk,if={},id={}",
-            guest.path.display(),
-            drive.interface,
-            drive.drive_id
+        // A comma ends a value of -drive; two stand for one.
+        let file = guest.path.display().to_string().replace(',', ",,");
+        words.push("-drive".to_owned());
+        words.push(format!(
+            "format=raw,file={file},media=disk,if={},id={}",
+            drive.interface, drive.drive_id
         ));
     }
-    Ok(parts.join(" "))
+    CommandLine::from_words(words).ok_or_else(|| Fault::configuration("the device names no QEMU"))
 }
 
 fn debian_architecture(rust: &str) -> &str {
