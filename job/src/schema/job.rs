@@ -9,7 +9,7 @@ use super::{
 };
 
 /// A job's definition.
-pub(super) const JOB: Shape = Shape::Map(&[TOP, OF_ONE_ROLE]);
+pub(super) const JOB: Shape = Shape::Map(&[TOP, OF_ONE_ROLE, OF_SERVER]);
 
 const TOP: &[Field] = &[
     required("job_name", Shape::ShortText(200)),
@@ -38,6 +38,10 @@ const OF_ONE_ROLE: &[Field] = &[
     optional("connection", Shape::Text),
     optional("host_role", Shape::Text),
 ];
+
+/// Keys that servers add when they hand a job out. LAVA 2023.01 says which of its pipelines the job
+/// was written for; there is only one.
+const OF_SERVER: &[Field] = &[optional("compatibility", Shape::Integer(0, i64::MAX))];
 
 const VISIBILITIES: &[&str] = &["public", "personal"];
 

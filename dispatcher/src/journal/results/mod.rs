@@ -38,7 +38,7 @@ pub struct Suite {
     pub name: String,
     /// Its results.
     pub totals: Totals,
-    /// What its cases took, as far as they say.
+    /// What its cases took, as far as they say and as exact as they say it, so that it is their sum.
     pub duration: Duration,
 }
 
@@ -294,9 +294,7 @@ impl Results {
         };
         let suite = &mut self.summary.suites[case.suite];
         suite.totals.add(result.result);
-        suite.duration = suite
-            .duration
-            .saturating_add(result.duration.unwrap_or_default());
+        suite.duration = suite.duration.saturating_add(case.time());
         self.spool.push(&case);
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use std::{
     io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 use tempfile::SpooledTempFile;
 
@@ -50,6 +51,12 @@ impl Case {
     /// In seconds, as exact as LAVA's record.
     pub(super) fn duration(&self) -> Option<f64> {
         self.record.get("duration")?.as_str()?.parse().ok()
+    }
+
+    /// The same as a time; none is zero.
+    pub(super) fn time(&self) -> Duration {
+        let seconds = self.duration().unwrap_or_default();
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 }
 
