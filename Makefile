@@ -19,4 +19,4 @@ bench:
 	cargo run --locked --release -p bench
 
 install:
-	tools/install $(PREFIX)
+	tools/install "$(PREFIX)"
