@@ -1,5 +1,7 @@
 # Aliases. What they call is in demo/ and tools/; nothing is decided here.
-.PHONY: demo test lint soak bench
+PREFIX ?= /usr/local
+
+.PHONY: demo test lint soak bench install
 
 demo:
 	demo/run
@@ -14,4 +16,7 @@ soak:
 	tools/test --run-ignored
 
 bench:
-	cargo run --release -p bench
+	cargo run --locked --release -p bench
+
+install:
+	tools/install "$(PREFIX)"
