@@ -15,8 +15,30 @@ use std::path::PathBuf;
     arg_required_else_help = true
 )]
 pub(crate) struct Cli {
+    /// When to use colours; NO_COLOR is honoured
+    #[arg(
+        long = "color",
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto",
+        global = true,
+        hide_possible_values = true
+    )]
+    pub(crate) colour: Colour,
+
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Also in files and pipes
+    Always,
+    /// Never
+    Never,
 }
 
 #[derive(Debug, Subcommand)]

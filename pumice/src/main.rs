@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    message::set_colour(cli.colour);
     let outcome = match cli.command {
         cli::Command::Run(arguments) => commands::run::main(&arguments),
         cli::Command::Plan(arguments) => commands::plan::main(&arguments),

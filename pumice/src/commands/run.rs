@@ -2,7 +2,7 @@
 
 use crate::{
     cli::RunArguments,
-    display,
+    display::{Display, Job},
     exit::{Exit, Stop},
     input::{self, Planned},
 };
@@ -12,7 +12,10 @@ use dispatcher::{
     run::{self, JobFacts, JobLog},
 };
 use job::{Fault, JobId, id::DeviceName};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio_util::sync::CancellationToken;
 use wire::journal::{FORMAT, Header, Record};
 
@@ -32,16 +35,23 @@ pub(crate) fn main(arguments: &RunArguments) -> Result<Exit, Stop> {
 
 async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, Stop> {
     let output = output_directory(arguments)?;
-    let mut journal = Journal::create(&output, header(arguments, planned))
-        .map_err(|error| stop_of(&error.to_fault()))?;
-    for observer in display::observers(arguments.format, planned) {
-        journal.observe(observer);
-    }
+    let header = header(arguments, planned);
+    let mut journal =
+        Journal::create(&output, header.clone()).map_err(|error| stop_of(&error.to_fault()))?;
+    let secrets = secrets(planned);
+    let job = Job {
+        plan: &planned.plan,
+        header: &header,
+        secrets: &secrets,
+    };
+    let (display, observer) = Display::start(arguments.format, &job);
+    let display = Arc::new(display);
+    journal.observe(observer);
     let log = JobLog::new(journal);
-    log.record(Record::Secrets(secrets(planned)));
+    log.record(Record::Secrets(secrets));
     log.record(Record::Description(plan::description(&planned.plan)));
     let cancel = CancellationToken::new();
-    let signals = tokio::spawn(cancel_on_signals(cancel.clone()));
+    let signals = tokio::spawn(cancel_on_signals(cancel.clone(), Arc::clone(&display)));
     let downloader = Downloader::new(DownloaderOptions {
         cache: cache_directory(arguments).map(|directory| CacheOptions {
             directory,
@@ -53,12 +63,13 @@ async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, St
     let outcome = run::run(&planned.plan, facts, log.clone(), downloader, &cancel).await;
     signals.abort();
     let summary = log.finish().map_err(|fault| stop_of(&fault))?;
-    display::conclude(arguments.format, &summary, &output);
-    Ok(match outcome.failure {
+    let exit = match outcome.failure {
         Some(failure) => failure.fault.class.into(),
         None if arguments.fail_on_test && has_failed_tests(&summary) => Exit::TestFailed,
         None => Exit::Complete,
-    })
+    };
+    display.finish(&summary, &output, exit);
+    Ok(exit)
 }
 
 fn output_directory(arguments: &RunArguments) -> Result<PathBuf, Stop> {
@@ -133,18 +144,20 @@ fn stop_of(fault: &Fault) -> Stop {
 
 /// The first signal cancels the job. Power-off and clean-up cannot be interrupted: they are
 /// bounded, and a board that stays powered is worse than a few seconds.
-async fn cancel_on_signals(cancel: CancellationToken) {
+async fn cancel_on_signals(cancel: CancellationToken, display: Arc<Display>) {
     use tokio::signal::unix::{SignalKind, signal};
     let signals = [
         SignalKind::interrupt(),
         SignalKind::terminate(),
         SignalKind::hangup(),
     ];
+    let ignored = ignored_signals();
     let mut streams: Vec<_> = signals
         .into_iter()
+        .filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0)
         .filter_map(|kind| signal(kind).ok())
         .collect();
-    loop {
+    for times in 1.. {
         std::future::poll_fn(|poller| {
             let mut ready = std::task::Poll::Pending;
             for stream in &mut streams {
@@ -155,6 +168,16 @@ async fn cancel_on_signals(cancel: CancellationToken) {
             ready
         })
         .await;
+        display.canceling(times);
         cancel.cancel();
     }
+}
+
+/// The signals that whoever started us had us ignore (`nohup`): bit 0 is signal 1. Handling them
+/// would end a job that is meant to outlive its terminal.
+fn ignored_signals() -> u64 {
+    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }

@@ -1,20 +1,29 @@
 //! `--format lava`: LAVA's log records, as they go into `logs.yaml`.
 
+use super::printer::Printer;
 use dispatcher::journal::{LavaLog, Observer};
-use std::io::Write;
 use wire::journal::Entry;
 
-#[derive(Default)]
 pub(super) struct Lava {
+    printer: Printer,
     log: LavaLog,
-    buffer: Vec<u8>,
+    lines: Vec<u8>,
+}
+
+impl Lava {
+    pub(super) fn new(printer: Printer) -> Self {
+        Self {
+            printer,
+            log: LavaLog::new(),
+            lines: Vec::new(),
+        }
+    }
 }
 
 impl Observer for Lava {
     fn entry(&mut self, entry: &Entry) {
-        self.log.push(entry, &mut self.buffer);
-        // Whoever read our output is gone; the job goes on.
-        let _ = std::io::stdout().lock().write_all(&self.buffer);
-        self.buffer.clear();
+        self.log.push(entry, &mut self.lines);
+        self.printer.print(&self.lines);
+        self.lines.clear();
     }
 }
