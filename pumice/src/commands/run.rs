@@ -8,11 +8,15 @@ use crate::{
 };
 use dispatcher::{
     download::{CacheOptions, Downloader, DownloaderOptions},
-    journal::{Journal, Summary, unix_micros},
+    journal::{Journal, JournalError, Summary, unix_micros},
     run::{self, JobFacts, JobLog},
 };
 use job::{Fault, JobId, id::DeviceName};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    task::Poll,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use wire::journal::{FORMAT, Header, Record};
 
@@ -31,9 +35,11 @@ pub(crate) fn main(arguments: &RunArguments) -> Result<Exit, Stop> {
 }
 
 async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, Stop> {
+    // Before anything exists that a signal would leave behind.
+    let signals = Signals::install();
     let output = output_directory(arguments)?;
-    let mut journal = Journal::create(&output, header(arguments, planned))
-        .map_err(|error| stop_of(&error.to_fault()))?;
+    let mut journal =
+        Journal::create(&output, header(arguments, planned)).map_err(|error| not_begun(&error))?;
     for observer in display::observers(arguments.format, planned) {
         journal.observe(observer);
     }
@@ -41,7 +47,7 @@ async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, St
     log.record(Record::Secrets(secrets(planned)));
     log.record(Record::Description(plan::description(&planned.plan)));
     let cancel = CancellationToken::new();
-    let signals = tokio::spawn(cancel_on_signals(cancel.clone()));
+    let signals = tokio::spawn(signals.cancel(cancel.clone()));
     let downloader = Downloader::new(DownloaderOptions {
         cache: cache_directory(arguments).map(|directory| CacheOptions {
             directory,
@@ -131,30 +137,46 @@ fn stop_of(fault: &Fault) -> Stop {
     Stop::new(fault.class.into(), format!("{}{hint}", fault.message))
 }
 
-/// The first signal cancels the job. Power-off and clean-up cannot be interrupted: they are
-/// bounded, and a board that stays powered is worse than a few seconds.
-async fn cancel_on_signals(cancel: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let signals = [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ];
-    let mut streams: Vec<_> = signals
-        .into_iter()
-        .filter_map(|kind| signal(kind).ok())
-        .collect();
-    loop {
+/// Nothing was done yet: a directory that is in use is a mistake of the command line.
+fn not_begun(error: &JournalError) -> Stop {
+    let stop = stop_of(&error.to_fault());
+    if error.is_used() {
+        Stop::bad_command_line(format!("{} (--output-dir, --job-id)", stop.text))
+    } else {
+        stop
+    }
+}
+
+/// The signals that cancel a job.
+struct Signals(Vec<Signal>);
+
+impl Signals {
+    /// From now on they do not end the program. One that cannot be caught keeps ending it.
+    fn install() -> Self {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        let signals = kinds.into_iter().filter_map(|kind| signal(kind).ok());
+        Self(signals.collect())
+    }
+
+    /// The first signal cancels the job. Power-off and clean-up cannot be interrupted: they are
+    /// bounded, and a board that stays powered is worse than a few seconds.
+    async fn cancel(mut self, cancel: CancellationToken) {
         std::future::poll_fn(|poller| {
-            let mut ready = std::task::Poll::Pending;
-            for stream in &mut streams {
-                if stream.poll_recv(poller).is_ready() {
-                    ready = std::task::Poll::Ready(());
+            let mut ready = Poll::Pending;
+            for signal in &mut self.0 {
+                if signal.poll_recv(poller).is_ready() {
+                    ready = Poll::Ready(());
                 }
             }
             ready
         })
         .await;
         cancel.cancel();
+        // Keeps them caught.
+        std::future::pending::<()>().await;
     }
 }
