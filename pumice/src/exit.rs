@@ -10,8 +10,9 @@ pub(crate) enum Exit {
     Complete = 0,
     /// The job is complete, but a test failed and `--fail-on-test` was given.
     TestFailed = 1,
-    /// The definition of the job or the device is bad, found before anything was touched. (2 is
-    /// clap's, for a bad command line.)
+    /// The command line is wrong. Clap uses the same code.
+    BadCommandLine = 2,
+    /// The definition of the job or the device is bad, found before anything was touched.
     BadDefinition = 3,
     /// The job failed by its own fault.
     JobFault = 4,
@@ -39,6 +40,11 @@ impl Stop {
             exit,
             text: text.into(),
         }
+    }
+
+    /// The command line asks for something that cannot be.
+    pub(crate) fn bad_command_line(text: impl Into<String>) -> Self {
+        Self::new(Exit::BadCommandLine, text)
     }
 
     /// The definition of the job or the device is bad.

@@ -7,7 +7,7 @@ use crate::{
 };
 use job::{Device, Problem, definition::Definition, document::Cursor};
 use plan::{Facts, Plan};
-use std::path::Path;
+use std::{io::Read, path::Path};
 use templates::{Renderer, Scheduled};
 use yaml::{Limits, Map, Node};
 
@@ -64,18 +64,13 @@ pub(crate) struct Source {
 impl Source {
     /// Reads and loads a file.
     pub(crate) fn read(path: &Path) -> Result<Self, Stop> {
-        let text = fs_err::read_to_string(path)
-            .map_err(|error| Stop::bad_definition(error.to_string()))?;
-        Self::load(path.display().to_string(), text)
+        Self::load(path.display().to_string(), read_text(path)?)
     }
 
     fn load(name: String, text: String) -> Result<Self, Stop> {
         match yaml::load(&text, &Limits::default()) {
             Ok(node) => Ok(Self { name, text, node }),
-            Err(error) => Err(Stop::bad_definition(format!(
-                "{name}: {error}\n{}",
-                error.snippet(&text)
-            ))),
+            Err(error) => Err(Stop::bad_definition(not_yaml(&name, &text, &error))),
         }
     }
 
@@ -116,6 +111,37 @@ impl Source {
     }
 }
 
+/// `job.yaml:12:5: what is wrong`, and the line itself.
+fn not_yaml(name: &str, text: &str, error: &yaml::Error) -> String {
+    let (mark, problem) = (error.mark(), error.to_string());
+    let place = format!("{mark}: ");
+    let problem = problem.strip_prefix(&place).unwrap_or(&problem);
+    let (line, column) = (mark.line + 1, mark.column + 1);
+    let snippet = error.snippet(text);
+    format!("{name}:{line}:{column}: {problem}\n{}", snippet.trim_end())
+}
+
+/// Reads a file of the user's, as much as a document may have: it could be `/dev/zero`.
+fn read_text(path: &Path) -> Result<String, Stop> {
+    let bad = |error: std::io::Error| Stop::bad_definition(error.to_string());
+    let name = path.display();
+    let most = Limits::default().bytes as u64;
+    let mut bytes = Vec::new();
+    let file = fs_err::File::open(path).map_err(bad)?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(bad)?;
+    if bytes.len() as u64 > most {
+        let problem = format!("{name} is larger than {} MiB", most >> 20);
+        return Err(Stop::bad_definition(problem));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..good]
+            .split(|byte| *byte == b'\n')
+            .count();
+        Stop::bad_definition(format!("{name}:{line}: this is not UTF-8"))
+    })
+}
+
 /// The device of the job, rendered when it is a template.
 fn device(definition: &Definition, arguments: &DeviceArguments) -> Result<Device, Stop> {
     let source = match &arguments.device {
@@ -144,8 +170,7 @@ fn rendered_file(
     if !arguments.define.is_empty() {
         message::warning("-D sets variables of a device type; with a device file it has no effect");
     }
-    let text =
-        fs_err::read_to_string(path).map_err(|error| Stop::bad_definition(error.to_string()))?;
+    let text = read_text(path)?;
     let name = path
         .file_name()
         .unwrap_or(path.as_os_str())
@@ -176,7 +201,7 @@ fn rendered_type(definition: &Definition, arguments: &DeviceArguments) -> Result
         .as_ref()
         .or(definition.device_type.as_ref())
         .ok_or_else(|| {
-            Stop::bad_definition("no device: give --device FILE or --device-type NAME")
+            Stop::bad_command_line("no device: give --device FILE or --device-type NAME")
         })?;
     let settings = settings(&arguments.define)?;
     let scheduled = Scheduled {
@@ -210,11 +235,24 @@ fn render(
     let rendered = renderer
         .with_embedded(device_types::TEMPLATES)
         .render(device, &definition.context, scheduled)
-        .map_err(|error| Stop::bad_definition(format!("{name}: {error}")))?;
+        .map_err(|error| not_rendered(name, &error))?;
     for unset in &rendered.unset {
         message::warning(&format!("{name}: a required setting is missing: {unset}"));
     }
     Source::load(format!("{name} (rendered)"), rendered.text)
+}
+
+/// `board.jinja2: what is wrong`, and which device types there are when it wants another.
+fn not_rendered(name: &str, error: &templates::Error) -> Stop {
+    let mut text = format!("{name}: {error}");
+    if error.kind == templates::ErrorKind::NotFound {
+        let known: Vec<&str> = device_types::names().collect();
+        text.push_str(&format!(
+            "\n    hint: device types that come with pumice: {}; --device-types DIR adds those of a lab",
+            known.join(", ")
+        ));
+    }
+    Stop::bad_definition(text)
 }
 
 /// `-D KEY=VALUE`, the value being YAML.
@@ -223,9 +261,9 @@ fn settings(defines: &[String]) -> Result<Map, Stop> {
     for define in defines {
         let (key, value) = define
             .split_once('=')
-            .ok_or_else(|| Stop::bad_definition(format!("-D {define}: expected KEY=VALUE")))?;
+            .ok_or_else(|| Stop::bad_command_line(format!("-D {define}: expected KEY=VALUE")))?;
         let value = yaml::load(value, &Limits::default())
-            .map_err(|error| Stop::bad_definition(format!("-D {define}: {error}")))?;
+            .map_err(|error| Stop::bad_command_line(format!("-D {define}: {error}")))?;
         settings.insert(key, value);
     }
     Ok(settings)

@@ -9,6 +9,7 @@ mod display;
 mod exit;
 mod input;
 mod message;
+mod signals;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -273,5 +273,7 @@ pub enum Undo {
         name: String,
         /// The commands.
         commands: Vec<Vec<String>>,
+        /// How long each of them may take.
+        timeout: Duration,
     },
 }

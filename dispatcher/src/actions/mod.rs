@@ -181,5 +181,5 @@ pub fn quoted(patterns: &[&str]) -> String {
 /// is touched.
 pub fn unsupported(what: &str) -> Fault {
     Fault::job(format!("this version of Pumice cannot run {what}"))
-        .with_hint("`pumice plan` shows the actions of the job; docs/lava-compat.md what can run")
+        .with_hint("`pumice plan` shows the actions of the job; the README says what runs today")
 }

@@ -14,6 +14,12 @@ pub enum JournalError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is a journal already.
+    #[error("{directory} holds a job already", directory = .path.parent().unwrap_or(.path).display())]
+    Exists {
+        /// The journal that is there.
+        path: PathBuf,
+    },
     /// The disk is full. What was written before is whole, what was not is still in memory: the
     /// next commit goes on where this one stopped.
     #[error("{path}: no space left to write {pending} bytes", path = path.display())]
@@ -61,6 +67,11 @@ impl JournalError {
         matches!(self, Self::Full { .. })
     }
 
+    /// Whether the directory holds a job already.
+    pub fn is_used(&self) -> bool {
+        matches!(self, Self::Exists { .. })
+    }
+
     pub(super) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Io {
             path: path.into(),
@@ -73,6 +84,7 @@ impl JournalError {
         let fault = job::Fault::infrastructure(self.to_string());
         match self {
             Self::Full { .. } => fault.with_hint("make room on this file system, then resubmit"),
+            Self::Exists { .. } => fault.with_hint("give each job an output directory of its own"),
             Self::Record { .. } | Self::Damaged { .. } => job::Fault::bug(self.to_string()),
             _ => fault,
         }

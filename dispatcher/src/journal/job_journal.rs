@@ -19,8 +19,9 @@ impl Journal {
     /// # Errors
     /// There is a journal already, or a file cannot be created.
     pub fn create(directory: &Path, header: Header) -> Result<Self, JournalError> {
-        let mut views = Views::create(directory)?;
+        // First the journal: where there is one, the views of its job must stay.
         let writer = Writer::create(&directory.join(JOURNAL_FILE), header.clone())?;
+        let mut views = Views::create(directory)?;
         let entry = wire::journal::Entry {
             at_micros: 0,
             record: Record::Header(header),

@@ -73,7 +73,12 @@ impl Writer {
             .create_new(true)
             .mode(0o600)
             .open(path)
-            .map_err(|error| JournalError::io(path, error))?;
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => JournalError::Exists {
+                    path: path.to_owned(),
+                },
+                _ => JournalError::io(path, error),
+            })?;
         lock(&file, path)?;
         let mut writer = Self {
             file: AppendFile::new(path, file),

@@ -366,12 +366,18 @@ fn is_network_failure(stderr: &str) -> bool {
         && !stderr.contains("dubious ownership")
 }
 
+/// What git says after each failure of a server, in two lines.
+const ADVICE: &[&str] = &[
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+];
+
 /// The end of what git complained about, in one line.
 fn last_lines(stderr: &str) -> String {
     let lines: Vec<&str> = stderr
         .lines()
         .map(str::trim)
-        .filter(|line| !line.is_empty())
+        .filter(|line| !line.is_empty() && !ADVICE.contains(line))
         .collect();
     let from = lines.len().saturating_sub(3);
     let text = without_password(&lines[from..].join("; "));

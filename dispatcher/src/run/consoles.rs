@@ -58,7 +58,8 @@ struct Session {
     line_end: &'static str,
     character_delay: Duration,
     feedback: bool,
-    closed: bool,
+    /// Why it closed, once it has.
+    closed: Option<String>,
     undo: Option<UndoId>,
     kernel: Option<Kernel>,
 }
@@ -133,7 +134,7 @@ impl Consoles {
                 line_end: "\n",
                 character_delay: Duration::ZERO,
                 feedback: false,
-                closed: false,
+                closed: None,
                 undo,
                 kernel: None,
             },
@@ -144,7 +145,7 @@ impl Consoles {
     pub fn is_open(&self, namespace: &Namespace) -> bool {
         self.sessions
             .get(namespace)
-            .is_some_and(|session| !session.closed)
+            .is_some_and(|session| session.closed.is_none())
     }
 
     /// Sets the pause after each typed character.
@@ -197,6 +198,11 @@ impl Consoles {
         for session in self.sessions.values_mut() {
             session.matcher.clear_epoch();
         }
+    }
+
+    /// Says what the job waits for now, where that is no pattern on a console.
+    pub fn set_waiting_for(&mut self, what: Option<String>) {
+        self.waiting_for = what;
     }
 
     /// What the job waited for when it was interrupted.
@@ -255,8 +261,8 @@ impl Consoles {
             {
                 return Ok(found);
             }
-            if session.closed {
-                return Err(closed(namespace));
+            if let Some(reason) = &session.closed {
+                return Err(closed(reason));
             }
             if session.is_dead() {
                 return Err(Fault::job("the kernel stopped"));
@@ -293,8 +299,8 @@ impl Consoles {
                 recorded: true,
             });
         }
-        if session.closed {
-            return Err(closed(namespace));
+        if let Some(reason) = &session.closed {
+            return Err(closed(reason));
         }
         let length = self.read(namespace).await?;
         let bytes = Bytes::copy_from_slice(&self.buffer[..length]);
@@ -329,7 +335,7 @@ impl Consoles {
                 return;
             };
             self.take(event);
-            if Instant::now() >= until || self.sessions.values().all(|session| session.closed) {
+            if Instant::now() >= until || self.are_all_closed() {
                 return;
             }
         }
@@ -341,6 +347,11 @@ impl Consoles {
             let event = self.event(None).await;
             self.take(event);
         }
+    }
+
+    fn are_all_closed(&self) -> bool {
+        let mut sessions = self.sessions.values();
+        sessions.all(|session| session.closed.is_some())
     }
 
     fn take(&mut self, event: Event) {
@@ -367,8 +378,9 @@ impl Consoles {
                     namespace: from,
                     reason,
                 } if from == *namespace => {
+                    let fault = closed(&reason);
                     self.note_closed(&from, reason);
-                    return Err(closed(namespace));
+                    return Err(fault);
                 }
                 other => self.take(other),
             }
@@ -389,26 +401,38 @@ impl Consoles {
             }
         }
         let (sessions, buffer) = (&mut self.sessions, &mut self.buffer);
-        poll_fn(|poller| {
-            for (namespace, session) in sessions.iter_mut().filter(|(_, session)| !session.closed) {
+        let (namespace, read) = poll_fn(|poller| {
+            let open = sessions
+                .iter_mut()
+                .filter(|(_, session)| session.closed.is_none());
+            for (namespace, session) in open {
                 if let Poll::Ready(read) = session.console.poll_read(poller, buffer) {
-                    let namespace = namespace.clone();
-                    return Poll::Ready(match read {
-                        Ok(0) => Event::Closed {
-                            namespace,
-                            reason: "end of output".to_owned(),
-                        },
-                        Ok(length) => Event::Read { namespace, length },
-                        Err(error) => Event::Closed {
-                            namespace,
-                            reason: error.to_string(),
-                        },
-                    });
+                    return Poll::Ready((namespace.clone(), read));
                 }
             }
             Poll::Pending
         })
-        .await
+        .await;
+        match read {
+            Ok(0) => {
+                let reason = self.end_reason(&namespace).await;
+                Event::Closed { namespace, reason }
+            }
+            Ok(length) => Event::Read { namespace, length },
+            Err(error) => Event::Closed {
+                namespace,
+                reason: error.to_string(),
+            },
+        }
+    }
+
+    /// Why a console gives nothing more. Cancel-safe: it goes on giving nothing.
+    async fn end_reason(&mut self, namespace: &Namespace) -> String {
+        let reason = match self.sessions.get_mut(namespace) {
+            Some(session) => session.console.end_reason().await,
+            None => None,
+        };
+        reason.unwrap_or_else(|| "end of output".to_owned())
     }
 
     fn record_output(&mut self, namespace: &Namespace, length: usize) {
@@ -422,9 +446,9 @@ impl Consoles {
 
     fn note_closed(&mut self, namespace: &Namespace, reason: String) {
         if let Some(session) = self.sessions.get_mut(namespace)
-            && !session.closed
+            && session.closed.is_none()
         {
-            session.closed = true;
+            session.closed = Some(reason.clone());
             let connection = session.connection;
             self.log.record(Record::FlushLine { connection });
             self.log
@@ -474,17 +498,21 @@ impl Consoles {
         let mut rest = bytes;
         while !rest.is_empty() {
             let (sessions, buffer) = (&mut self.sessions, &mut self.buffer);
-            let session = sessions
-                .get_mut(namespace)
-                .filter(|session| !session.closed);
-            let console = &mut session.ok_or_else(|| closed(namespace))?.console;
-            let done =
-                poll_fn(|poller| write_or_read(console.as_mut(), poller, rest, buffer)).await;
+            let Some(session) = sessions.get_mut(namespace) else {
+                return Err(closed("nothing is connected"));
+            };
+            if let Some(reason) = &session.closed {
+                return Err(closed(reason));
+            }
+            let console = session.console.as_mut();
+            let done = poll_fn(|poller| write_or_read(console, poller, rest, buffer)).await;
             match done {
                 Ok(Written::Some(count)) => rest = &rest[count..],
                 Ok(Written::ReadInstead(0)) => {
-                    self.note_closed(namespace, "end of output".to_owned());
-                    return Err(closed(namespace));
+                    let reason = self.end_reason(namespace).await;
+                    let fault = closed(&reason);
+                    self.note_closed(namespace, reason);
+                    return Err(fault);
                 }
                 Ok(Written::ReadInstead(length)) => {
                     self.take(Event::Read {
@@ -652,10 +680,10 @@ fn write_or_read(
         .map(|read| read.map(Written::ReadInstead))
 }
 
-fn closed(namespace: &Namespace) -> Fault {
-    Fault::infrastructure("Connection closed").with_hint(format!(
-        "what the console of namespace '{namespace}' runs has ended; its last lines tell why"
-    ))
+/// LAVA 2026.07 says `Connection closed`, which people search for.
+fn closed(reason: &str) -> Fault {
+    Fault::infrastructure(format!("Connection closed: {reason}"))
+        .with_hint("the last lines of the console tell why; run the command by hand")
 }
 
 /// The last lines of a console, bounded.

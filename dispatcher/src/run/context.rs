@@ -49,11 +49,20 @@ pub struct Context {
     pub fetches: Fetches,
     /// The test shell that runs.
     pub(crate) follower: Option<Follower>,
-    /// The commands that switch the board off.
-    pub power_off: Vec<String>,
+    /// How the board is switched off.
+    pub power_off: PowerOff,
     power_undo: Option<UndoId>,
     deploys: BTreeMap<Level, PathBuf>,
     directories: u32,
+}
+
+/// How the board is switched off. Nothing to do when it has no commands.
+#[derive(Clone, Debug, Default)]
+pub struct PowerOff {
+    /// The command lines, in order.
+    pub commands: Vec<String>,
+    /// How long each may take.
+    pub timeout: Duration,
 }
 
 /// What the actions of a namespace tell each other.
@@ -107,7 +116,7 @@ impl Context {
             namespaces: BTreeMap::new(),
             fetches,
             follower: None,
-            power_off: Vec::new(),
+            power_off: PowerOff::default(),
             power_undo: None,
             deploys: BTreeMap::new(),
             directories: 0,
@@ -150,14 +159,20 @@ impl Context {
     /// The power of the board is about to be touched: from here on it must be switched off at the
     /// end, whoever does it.
     pub fn expect_power(&mut self) -> Result<(), Fault> {
-        if self.power_undo.is_none() && !self.power_off.is_empty() {
+        if self.power_undo.is_none() && !self.power_off.commands.is_empty() {
             let commands = self
                 .power_off
+                .commands
                 .iter()
                 .map(|line| words(line))
                 .collect::<Result<_, _>>()?;
             let name = "power_off".to_owned();
-            self.power_undo = Some(self.undos.register(Undo::Run { name, commands }));
+            let timeout = self.power_off.timeout;
+            self.power_undo = Some(self.undos.register(Undo::Run {
+                name,
+                commands,
+                timeout,
+            }));
         }
         Ok(())
     }
@@ -189,8 +204,11 @@ impl Context {
         for command in commands {
             let line = CommandLine::parse(command)
                 .map_err(|error| Fault::configuration(error.to_string()).with_command(command))?;
+            self.consoles
+                .set_waiting_for(Some(format!("the end of the command '{line}'")));
             run_command(&self.log, &line, &self.job.command_environment, deadline).await?;
         }
+        self.consoles.set_waiting_for(None);
         Ok(())
     }
 }

@@ -103,6 +103,7 @@ impl<'a> Executor<'a> {
         when: When,
     ) -> Result<Extra, Failure> {
         let cancel = self.cancel;
+        self.context.consoles.set_waiting_for(None);
         let run = async {
             match when {
                 When::Before => actions::run(action, deadline, self.context).await,
@@ -111,7 +112,7 @@ impl<'a> Executor<'a> {
         };
         let outcome = tokio::select! {
             biased;
-            () = cancel.cancelled() => Err(Fault::canceled("the job was canceled")),
+            () = cancel.cancelled() => Err(self.context.log.reason_to_stop()),
             outcome = run => outcome,
         };
         outcome.map_err(|fault| failure(action, fault))
@@ -170,7 +171,7 @@ impl<'a> Executor<'a> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => {
-                Err(failure(action, Fault::canceled("the job was canceled")))
+                Err(failure(action, self.context.log.reason_to_stop()))
             }
             () = self.context.consoles.drain_until(until) => Ok(()),
         }
@@ -183,10 +184,18 @@ impl<'a> Executor<'a> {
             action.name,
             allowed.as_secs_f64().round()
         );
-        let mut fault = Fault::new(class, message).with_timeout(allowed).with_hint(format!(
-            "if that is too short, set it in the job: timeouts: {{actions: {{{}: {{minutes: N}}}}}}",
-            action.name
-        ));
+        let hint = if allowed < action.timeout {
+            "no more was left of the time of its block, or of the job: raise that `timeout`"
+                .to_owned()
+        } else {
+            format!(
+                "if that is too short, set it in the job: timeouts: {{actions: {{{}: {{minutes: N}}}}}}",
+                action.name
+            )
+        };
+        let mut fault = Fault::new(class, message)
+            .with_timeout(allowed)
+            .with_hint(hint);
         fault.waited_for = self.context.consoles.waiting_for().map(str::to_owned);
         Failure {
             skip: action.on_timeout.skip,

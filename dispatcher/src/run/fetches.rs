@@ -70,8 +70,8 @@ impl Fetches {
         consoles: &mut Consoles,
     ) -> Result<Fetched, Fault> {
         let block = level.top();
-        if self.begun.insert(block.clone()) {
-            self.begin(&block, directory);
+        if self.begun.insert(block) {
+            self.begin(level, directory, deadline);
         } else if !self.is_under_way(level) {
             self.start(
                 level.clone(),
@@ -97,16 +97,23 @@ impl Fetches {
         self.planned.iter().any(|(known, ..)| known == level)
     }
 
-    fn begin(&mut self, block: &Level, directory: &Path) {
-        let now = Instant::now();
+    /// Starts all downloads of a block, of which `first` is waited for.
+    fn begin(&mut self, first: &Level, directory: &Path, deadline: Instant) {
+        let (now, block) = (Instant::now(), first.top());
         let wanted: Vec<_> = self
             .planned
             .iter()
-            .filter(|(level, ..)| level.top() == *block)
+            .filter(|(level, ..)| level.top() == block)
             .cloned()
             .collect();
         for (level, download, timeout) in wanted {
-            self.start(level, download, directory, now + timeout);
+            // The very deadline of its action, so that the message names the file.
+            let deadline = if level == *first {
+                deadline
+            } else {
+                now + timeout
+            };
+            self.start(level, download, directory, deadline);
         }
     }
 

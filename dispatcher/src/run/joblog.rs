@@ -3,6 +3,7 @@
 use crate::journal::{Journal, JournalError, Summary};
 use job::Fault;
 use std::{cell::RefCell, rc::Rc};
+use tokio_util::sync::CancellationToken;
 use wire::journal::{ConnectionId, Epoch, LogLevel, Record};
 
 /// The journal of a running job. Clones share it.
@@ -16,6 +17,8 @@ struct Inner {
     /// `None` once it is finished.
     journal: Option<Journal>,
     fault: Option<Fault>,
+    /// Canceled with the first fault.
+    stop: CancellationToken,
     pending: bool,
 }
 
@@ -25,6 +28,7 @@ impl JobLog {
         let inner = Inner {
             journal: Some(journal),
             fault: None,
+            stop: CancellationToken::new(),
             pending: false,
         };
         Self(Rc::new(RefCell::new(inner)))
@@ -84,9 +88,20 @@ impl JobLog {
         }
     }
 
+    /// From now on the first fault of writing cancels this.
+    pub fn stop_on_fault(&self, stop: CancellationToken) {
+        self.0.borrow_mut().stop = stop;
+    }
+
     /// The first fault of writing, such as a full disk.
     pub fn write_fault(&self) -> Option<Fault> {
         self.0.borrow().fault.clone()
+    }
+
+    /// Why a job is stopped from outside: its journal, or somebody who canceled it.
+    pub fn reason_to_stop(&self) -> Fault {
+        self.write_fault()
+            .unwrap_or_else(|| Fault::canceled("the job was canceled"))
     }
 
     /// Writes everything, exports the results and gives the journal's lock back. What is noted
@@ -105,6 +120,7 @@ impl Inner {
     fn with(&mut self, act: impl FnOnce(&mut Journal) -> Result<(), JournalError>) {
         if let Some(Err(error)) = self.journal.as_mut().map(act) {
             self.fault.get_or_insert_with(|| error.to_fault());
+            self.stop.cancel();
         }
     }
 }

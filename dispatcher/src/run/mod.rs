@@ -13,10 +13,11 @@ mod executor;
 pub mod fault;
 pub mod fetches;
 mod joblog;
+mod patterns;
 mod preflight;
 mod undo;
 
-pub use context::{Context, JobFacts, NamespaceState};
+pub use context::{Context, JobFacts, NamespaceState, PowerOff};
 pub use executor::{Executor, Extra, Failure, is_lab_fault};
 pub use joblog::JobLog;
 pub use undo::{Recovered, Undos, recover};
@@ -59,7 +60,10 @@ pub async fn run(
     });
     let fetches = Fetches::new(plan, Rc::new(downloader), log.clone());
     let mut context = Context::new(facts, log.clone(), undos, fetches);
-    let mut failure = execute(plan, &mut context, deadline, cancel).await.err();
+    // A job whose journal cannot be written has no results: it ends, but for its clean-up.
+    let stop = cancel.child_token();
+    log.stop_on_fault(stop.clone());
+    let mut failure = execute(plan, &mut context, deadline, &stop).await.err();
     if let Err(fault) = finalize(plan, &mut context, cancel).await {
         failure.get_or_insert_with(|| of_job(fault));
     }
@@ -83,7 +87,7 @@ async fn execute(
         .map_err(of_job)?;
     let directory = context.job.work_dir.clone();
     context::make_directory(&directory).map_err(of_job)?;
-    context.power_off = power_off_commands(plan);
+    context.power_off = power_off(plan);
     let mut executor = Executor::new(context, cancel);
     let outcome = executor.run(plan, deadline).await;
     outcome.map_err(|mut failure| {
@@ -149,20 +153,18 @@ fn of_job(fault: Fault) -> Failure {
     }
 }
 
-fn power_off_commands(plan: &Plan) -> Vec<String> {
-    fn find(action: &Action) -> Option<&Vec<String>> {
+/// How the plan's `finalize` switches the board off.
+fn power_off(plan: &Plan) -> PowerOff {
+    fn find(action: &Action) -> Option<PowerOff> {
         match &action.step {
-            Step::DeviceCommands(commands) if action.name == "power-off" => {
-                Some(&commands.commands)
-            }
+            Step::DeviceCommands(commands) if action.name == "power-off" => Some(PowerOff {
+                commands: commands.commands.clone(),
+                timeout: action.timeout,
+            }),
             _ => action.children.iter().find_map(find),
         }
     }
-    plan.actions
-        .last()
-        .and_then(find)
-        .cloned()
-        .unwrap_or_default()
+    plan.actions.last().and_then(find).unwrap_or_default()
 }
 
 /// Logs LAVA's result of validation.

@@ -23,6 +23,10 @@ pub(super) async fn run(
     plan.actions.iter().for_each(|action| needs.collect(action));
     let mut faults = needs.faults;
     faults.extend(needs.programs.iter().filter_map(|program| missing(program)));
+    if needs.is_unsupported {
+        // It is refused whatever its servers say, and nobody has to wait for them.
+        needs.downloads.clear();
+    }
     for download in &needs.downloads {
         log.debug(format!(
             "Validating that {} exists",
@@ -32,7 +36,7 @@ pub(super) async fn run(
     log.commit();
     tokio::select! {
         biased;
-        () = cancel.cancelled() => return Err(Fault::canceled("the job was canceled")),
+        () = cancel.cancelled() => return Err(log.reason_to_stop()),
         found = context.fetches.downloader().preflight(&needs.downloads, deadline) => {
             faults.extend(found.into_iter().map(|problem| problem.fault));
         }
@@ -46,20 +50,18 @@ struct Needs<'p> {
     downloads: Vec<&'p Download>,
     programs: Vec<&'p str>,
     faults: Vec<Fault>,
+    is_unsupported: bool,
 }
 
 impl<'p> Needs<'p> {
     fn collect(&mut self, action: &'p Action) {
+        self.faults.extend(super::patterns::faults(&action.step));
         match &action.step {
-            Step::Unsupported { what } => self.faults.push(crate::actions::unsupported(what)),
-            Step::OverlayUnpack(_) => {
-                self.faults
-                    .push(crate::actions::unsupported("transfer_overlay"));
-            }
+            Step::Unsupported { what } => self.refuse(what),
+            Step::OverlayUnpack(_) => self.refuse("transfer_overlay"),
             Step::Download(download) => self.downloads.push(download),
             Step::ExecuteQemu(qemu) if qemu.docker.is_some() => {
-                self.faults
-                    .push(crate::actions::unsupported("boot qemu in docker"));
+                self.refuse("boot qemu in docker");
             }
             Step::ExecuteQemu(qemu) => self.programs.push(&qemu.command),
             Step::ConnectDevice(connect) => self.programs.push(&connect.command),
@@ -86,12 +88,20 @@ impl<'p> Needs<'p> {
         }
         action.children.iter().for_each(|child| self.collect(child));
     }
+
+    fn refuse(&mut self, what: &str) {
+        self.is_unsupported = true;
+        self.faults.push(crate::actions::unsupported(what));
+    }
 }
 
 fn missing(command: &str) -> Option<Fault> {
     let line = match CommandLine::parse(command) {
         Ok(line) => line,
-        Err(error) => return Some(Fault::configuration(error.to_string()).with_command(command)),
+        Err(error) => {
+            let problem = format!("the device's command {command:?} makes no sense: {error}");
+            return Some(Fault::configuration(problem).with_command(command));
+        }
     };
     find_program(line.program(), None, None)
         .err()
@@ -115,7 +125,12 @@ fn summary(faults: Vec<Fault>) -> Option<Fault> {
             messages.push(fault.message.clone());
         }
     }
-    let mut fault = Fault::new(class, format!("Invalid job data: {}", messages.join("; ")));
+    let what = match class {
+        // LAVA 2026.07 says this of all of them, but this is not what somebody has to change.
+        FaultClass::Infrastructure | FaultClass::Configuration => "This host cannot run the job",
+        _ => "Invalid job data",
+    };
+    let mut fault = Fault::new(class, format!("{what}: {}", messages.join("; ")));
     fault.hint = faults.into_iter().find_map(|fault| fault.hint);
     Some(fault)
 }

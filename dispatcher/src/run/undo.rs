@@ -7,12 +7,9 @@ use super::{Context, JobLog, context::run_command};
 use crate::journal::{JOURNAL_FILE, Journal, Reader};
 use hal::process::{CommandLine, ProcessIdentity};
 use job::Fault;
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc};
 use tokio::time::Instant;
 use wire::journal::{Record, Undo, UndoId};
-
-/// The commands of one undo may take this long.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
 /// The undos that are still open, oldest first. Clones share them.
 #[derive(Clone)]
@@ -94,10 +91,14 @@ async fn replay(undo: &Undo, environment: &[(String, String)], log: &JobLog) -> 
                 .kill_group()
                 .map_err(|error| super::fault::of_io(&error))
         }
-        Undo::Run { name, commands } => {
+        Undo::Run {
+            name,
+            commands,
+            timeout,
+        } => {
             log.info(format!("Undoing '{name}'"));
-            let deadline = Instant::now() + COMMAND_LIMIT;
             for command in commands {
+                let deadline = Instant::now() + *timeout;
                 if let Some(line) = CommandLine::from_words(command) {
                     run_command(log, &line, environment, deadline).await?;
                 }
@@ -122,8 +123,9 @@ pub struct Recovered {
 /// # Errors
 /// When the journal cannot be read, its job still runs, or something cannot be given back.
 pub async fn recover(directory: &std::path::Path) -> Result<Recovered, Fault> {
-    let open = open_undos(&directory.join(JOURNAL_FILE))?;
     let (journal, recovery) = Journal::resume(directory).map_err(|error| error.to_fault())?;
+    // Only now, with the journal's lock, does nobody else add to it.
+    let open = open_undos(&directory.join(JOURNAL_FILE))?;
     let log = JobLog::new(journal);
     if recovery.ended {
         return log.finish().map(|_| Recovered {

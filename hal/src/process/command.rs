@@ -296,7 +296,7 @@ impl Command {
         let message = format!("cannot start command '{}': {}", self.line, reason(&error));
         let hint = match Errno::from_io_error(&error) {
             Some(Errno::NOENT) => {
-                "the file is there: is the interpreter that its first line names?"
+                "the file is there; is the interpreter that its first line names there, too?"
             }
             Some(Errno::AGAIN) => "too many processes: see ulimit -u and the limits of the service",
             Some(Errno::MFILE | Errno::NFILE) => "too many open files: see ulimit -n",

@@ -5,10 +5,11 @@ use crate::{
     display::{Display, Job},
     exit::{Exit, Stop},
     input::{self, Planned},
+    signals::Signals,
 };
 use dispatcher::{
     download::{CacheOptions, Downloader, DownloaderOptions},
-    journal::{Journal, Summary, unix_micros},
+    journal::{Journal, JournalError, Summary, unix_micros},
     run::{self, JobFacts, JobLog},
 };
 use job::{Fault, JobId, id::DeviceName};
@@ -34,10 +35,12 @@ pub(crate) fn main(arguments: &RunArguments) -> Result<Exit, Stop> {
 }
 
 async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, Stop> {
+    // Before anything exists that a signal would leave behind.
+    let signals = Signals::install();
     let output = output_directory(arguments)?;
     let header = header(arguments, planned);
     let mut journal =
-        Journal::create(&output, header.clone()).map_err(|error| stop_of(&error.to_fault()))?;
+        Journal::create(&output, header.clone()).map_err(|error| not_begun(&error))?;
     let secrets = secrets(planned);
     let job = Job {
         plan: &planned.plan,
@@ -51,7 +54,7 @@ async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, St
     log.record(Record::Secrets(secrets));
     log.record(Record::Description(plan::description(&planned.plan)));
     let cancel = CancellationToken::new();
-    let signals = tokio::spawn(cancel_on_signals(cancel.clone(), Arc::clone(&display)));
+    let signals = tokio::spawn(signals.cancel(cancel.clone(), Arc::clone(&display)));
     let downloader = Downloader::new(DownloaderOptions {
         cache: cache_directory(arguments).map(|directory| CacheOptions {
             directory,
@@ -142,42 +145,12 @@ fn stop_of(fault: &Fault) -> Stop {
     Stop::new(fault.class.into(), format!("{}{hint}", fault.message))
 }
 
-/// The first signal cancels the job. Power-off and clean-up cannot be interrupted: they are
-/// bounded, and a board that stays powered is worse than a few seconds.
-async fn cancel_on_signals(cancel: CancellationToken, display: Arc<Display>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let signals = [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ];
-    let ignored = ignored_signals();
-    let mut streams: Vec<_> = signals
-        .into_iter()
-        .filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0)
-        .filter_map(|kind| signal(kind).ok())
-        .collect();
-    for times in 1.. {
-        std::future::poll_fn(|poller| {
-            let mut ready = std::task::Poll::Pending;
-            for stream in &mut streams {
-                if stream.poll_recv(poller).is_ready() {
-                    ready = std::task::Poll::Ready(());
-                }
-            }
-            ready
-        })
-        .await;
-        display.canceling(times);
-        cancel.cancel();
+/// Nothing was done yet: a directory that is in use is a mistake of the command line.
+fn not_begun(error: &JournalError) -> Stop {
+    let stop = stop_of(&error.to_fault());
+    if error.is_used() {
+        Stop::bad_command_line(format!("{} (--output-dir, --job-id)", stop.text))
+    } else {
+        stop
     }
-}
-
-/// The signals that whoever started us had us ignore (`nohup`): bit 0 is signal 1. Handling them
-/// would end a job that is meant to outlive its terminal.
-fn ignored_signals() -> u64 {
-    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0)
 }

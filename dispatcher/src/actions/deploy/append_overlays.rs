@@ -79,7 +79,11 @@ fn inputs(
     context: &mut Context,
 ) -> Result<(PathBuf, Vec<OverlayInput>), Fault> {
     let state = context.namespace(&step.action.namespace);
-    let overlays = append.overlays.iter().map(|overlay| input(state, overlay));
+    let overlays = append.overlays.iter();
+    // A job without tests has no overlay of its own: nobody would look for it.
+    let overlays = overlays
+        .filter(|overlay| state.overlay.is_some() || !matches!(overlay, OverlaySource::Lava))
+        .map(|overlay| input(state, overlay));
     Ok((
         state.file(&append.label)?,
         overlays.collect::<Result<_, _>>()?,

@@ -2,7 +2,7 @@
 
 use crate::{
     actions::{StepRun, compile, quoted},
-    expect::{Found, Pattern},
+    expect::Found,
     run::{Context, Extra},
 };
 use job::{CaseResult, Fault, TestResult};
@@ -261,19 +261,4 @@ fn result_of(ok: bool) -> TestResult {
     } else {
         TestResult::Fail
     }
-}
-
-/// Checks that patterns compile, for preflight.
-pub fn check(interactive: &Interactive) -> Result<(), Fault> {
-    for script in &interactive.scripts {
-        let messages = script.steps.iter().flat_map(|step| {
-            step.successes
-                .iter()
-                .chain(step.failures.iter().map(|failure| &failure.message))
-        });
-        for pattern in script.prompts.iter().chain(messages) {
-            Pattern::new(pattern).map_err(|error| error.fault())?;
-        }
-    }
-    Ok(())
 }

@@ -34,7 +34,13 @@ pub async fn run(
         &format!(". {}/environment", shell.results_dir),
         context,
     )
-    .await?;
+    .await
+    .map_err(|fault| match fault.hint {
+        None => {
+            fault.with_hint("the device does not have the overlay: did it boot what was deployed?")
+        }
+        Some(_) => fault,
+    })?;
     let runner = format!(
         "{0}/bin/lava-test-runner {0}/{1}",
         shell.results_dir, shell.stage

@@ -368,9 +368,20 @@ impl Results {
             stamper: Stamper::new(started.map_or(0, |header| header.started_unix_micros)),
             excerpts: Excerpts::open(&directory.join(super::views::LOG_FILE)),
         };
-        let mut output = Output::create(&directory.join(name))?;
-        write(&mut export, &mut self.spool, &mut output)?;
-        output.file.flush()
+        // A file is there as a whole or not at all, also when the disk is full.
+        let (path, partial) = (directory.join(name), directory.join(format!(".{name}.new")));
+        let written = Output::create(&partial).and_then(|mut output| {
+            write(&mut export, &mut self.spool, &mut output)?;
+            output.file.flush()
+        });
+        let written = written.and_then(|()| {
+            fs_err::rename(&partial, &path).map_err(|error| JournalError::io(&path, error))
+        });
+        if written.is_err() {
+            // What is wrong is known; that a part of a file stays, too, helps nobody.
+            let _ = fs_err::remove_file(&partial);
+        }
+        written
     }
 }
 
