@@ -79,7 +79,7 @@ impl Live {
     /// Begins to paint.
     pub(super) fn start(theme: Theme, plan: &Plan, header: &Header, secrets: &[String]) -> Self {
         let mut feed = Feed {
-            model: Model::new(plan, header, Instant::now()),
+            model: Model::new(plan, header, theme, Instant::now()),
             pending: Pending::default(),
             secrets: Secrets::default(),
             open: BTreeMap::new(),
