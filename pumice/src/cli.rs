@@ -12,10 +12,11 @@ use std::path::PathBuf;
     name = "pumice",
     version,
     max_term_width = 100,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_long_help = FIRST_STEPS
 )]
 pub(crate) struct Cli {
-    /// When to use colours; NO_COLOR is honoured
+    /// When to use colours: auto, always or never. NO_COLOR is honoured
     #[arg(
         long = "color",
         value_name = "WHEN",
@@ -29,6 +30,14 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+const FIRST_STEPS: &str = "First steps:
+  pumice check job.yaml                            is the job definition right?
+  pumice plan job.yaml --device-type qemu          what would it do, and how long may it take?
+  pumice run job.yaml --device-type qemu           do it
+  pumice run job.yaml --device board-07.jinja2     the same on a board of a lab
+
+Each command has examples: pumice run --help";
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -92,7 +101,7 @@ pub(crate) struct DeviceArguments {
 }
 
 #[derive(Debug, Args)]
-#[command(after_long_help = EXIT_CODES)]
+#[command(after_long_help = RUN_EXAMPLES)]
 pub(crate) struct RunArguments {
     /// The job definition
     pub(crate) job: PathBuf,
@@ -117,7 +126,21 @@ pub(crate) struct RunArguments {
     pub(crate) fail_on_test: bool,
 }
 
-const EXIT_CODES: &str = "Exit codes:
+const RUN_EXAMPLES: &str = "Examples:
+  pumice run job.yaml --device-type qemu -D no_kvm=true
+          on QEMU; -D sets what a device file would
+  pumice run job.yaml --device lab/board-07.jinja2 --device-types lab/device-types
+          on a board of a LAVA lab, with its own device types
+  pumice run job.yaml --device board-07.yaml --job-id 42 -o out
+          on a rendered device, as LAVA's worker gets it; files go to out/
+  pumice run job.yaml --fail-on-test --format plain
+          in CI: the exit code tells whether tests failed, the log has one line an event
+  pumice run job.yaml --format json | jq -r '.record.result // empty | [.case, .result] | @tsv'
+          follow the results as they come
+
+Ctrl-C cancels the job: what runs is ended, the board is switched off, everything is cleaned up.
+
+Exit codes:
   0    the job is complete
   1    it is, but a test case failed (with --fail-on-test)
   2    the command line is wrong
@@ -126,6 +149,36 @@ const EXIT_CODES: &str = "Exit codes:
   5    the job failed by the fault of the lab
   6    the job failed by a bug of Pumice
   130  the job was canceled";
+
+const PLAN_EXAMPLES: &str = "Examples:
+  pumice plan job.yaml --device-type qemu
+  pumice plan job.yaml --device board-07.jinja2 --format json | jq '.[].name'
+
+The names are those that `timeouts: actions:` of a job sets time limits by.";
+
+const CHECK_EXAMPLES: &str = "Examples:
+  pumice check jobs/*.yaml        all problems of all files, with line, path and the nearest right key
+  pumice check board-07.yaml      a rendered device
+
+Exits with 3 when a file has problems.";
+
+const REPORT_EXAMPLES: &str = "Examples:
+  pumice report pumice-1                  after a crash: what was recorded until then
+  pumice report pumice-1 -o elsewhere     into another directory";
+
+const RECOVER_EXAMPLES: &str = "Examples:
+  pumice recover pumice-1         switch the board off and clean up after a runner that was killed
+
+Refuses while the job still runs; does nothing when it cleaned up by itself.";
+
+const COMPLETIONS_EXAMPLES: &str = "Examples:
+  pumice completions bash > ~/.local/share/bash-completion/completions/pumice
+  pumice completions zsh > ~/.zfunc/_pumice        with ~/.zfunc in $fpath
+  pumice completions fish > ~/.config/fish/completions/pumice.fish";
+
+const MAN_EXAMPLES: &str = "Examples:
+  pumice man | man -l -                                   read the main page
+  pumice man --directory ~/.local/share/man/man1          install all pages: man pumice-run";
 
 /// What `pumice run` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -141,6 +194,7 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = PLAN_EXAMPLES)]
 pub(crate) struct PlanArguments {
     /// The job definition
     pub(crate) job: PathBuf,
@@ -163,6 +217,7 @@ pub(crate) enum PlanFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = CHECK_EXAMPLES)]
 pub(crate) struct CheckArguments {
     /// Job definitions; a file with a rendered device is recognised
     #[arg(required = true)]
@@ -170,6 +225,7 @@ pub(crate) struct CheckArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = REPORT_EXAMPLES)]
 pub(crate) struct ReportArguments {
     /// The output directory of the job, or its journal
     pub(crate) job: PathBuf,
@@ -180,18 +236,21 @@ pub(crate) struct ReportArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = RECOVER_EXAMPLES)]
 pub(crate) struct RecoverArguments {
     /// The output directory of the job, or its journal
     pub(crate) job: PathBuf,
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = COMPLETIONS_EXAMPLES)]
 pub(crate) struct CompletionsArguments {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = MAN_EXAMPLES)]
 pub(crate) struct ManArguments {
     /// Write a page per subcommand here instead of the main page to standard output
     #[arg(long, value_name = "DIR")]

@@ -81,10 +81,11 @@ impl Json {
         if let Some(epoch) = epoch {
             record.insert("epoch".to_owned(), epoch.0.into());
         }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => record.insert("text".to_owned(), text.into()),
-            Err(_) => record.insert("base64".to_owned(), STANDARD.encode(bytes).into()),
-        };
+        let text = String::from_utf8_lossy(bytes);
+        if text.as_bytes() != bytes {
+            record.insert("base64".to_owned(), STANDARD.encode(bytes).into());
+        }
+        record.insert("text".to_owned(), text.into());
         let name = match direction {
             Direction::Output => "output",
             Direction::Input => "input",

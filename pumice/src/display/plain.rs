@@ -74,11 +74,10 @@ impl Plain {
             Record::ConnectionOpened {
                 connection,
                 namespace,
-                name,
+                ..
             } => {
                 let console = self.consoles.entry(*connection).or_default();
                 console.namespace = clean(namespace.as_str()).into_owned();
-                self.line(at, "info", Style::Plain, &format!("connected: {name}"));
             }
             Record::ConnectionClosed { connection, reason } => {
                 self.end_line(at, *connection);
@@ -132,7 +131,7 @@ impl Plain {
                 level,
                 name,
                 attempt,
-                attempts,
+                attempts: attempts @ 2..,
                 reason,
             } => {
                 let text =
@@ -157,6 +156,7 @@ impl Plain {
             | Record::Signal(_)
             | Record::Description(_)
             | Record::Feedback { .. }
+            | Record::ActionRetry { .. }
             | Record::Undo { .. }
             | Record::UndoDone { .. } => {}
         }

@@ -138,6 +138,11 @@ impl Theme {
         if self.unicode { "─" } else { "-" }
     }
 
+    /// Between texts of one row.
+    pub(super) fn separator(self) -> &'static str {
+        if self.unicode { " · " } else { " | " }
+    }
+
     /// Stands for text that had no room.
     pub(super) fn ellipsis(self) -> &'static str {
         if self.unicode { "…" } else { "~" }

@@ -164,7 +164,7 @@ async fn a_flood_is_shown_whole_or_counted() {
     let mut terminal = lab.on_terminal(&["NO_COLOR=1"], &[]);
     assert_eq!(terminal.finish().await, Some(0));
     let text = String::from_utf8_lossy(&terminal.bytes).into_owned();
-    let numbers = regex::Regex::new(r"flood (\d{6}) x{60}\r\n").unwrap();
+    let numbers = regex::Regex::new(r"flood (\d{6}) x{60}\r+\n").unwrap();
     let shown: Vec<usize> = numbers
         .captures_iter(&text)
         .map(|found| found[1].parse().unwrap())
@@ -197,7 +197,9 @@ async fn ctrl_c_cancels_and_tells_that_the_board_is_off() {
     terminal.send(b"\x03").await;
     assert_eq!(terminal.finish().await, Some(130));
     let history = steady(&terminal.history());
-    let end = history.find("Continue?").expect("it was there");
+    let end = history
+        .find("▌ ! canceling the job")
+        .expect("it is said at once");
     insta::assert_snapshot!("canceled", &history[end..]);
 }
 

@@ -18,6 +18,8 @@ use pen::Pen;
 /// A longer line comes in pieces of this many characters.
 const LONGEST_LINE: usize = 4096;
 const TAB: usize = 8;
+/// A board may move the cursor so far behind the text: its terminal is hardly wider.
+const MARGIN: usize = 255;
 
 /// A character and how it looks.
 #[derive(Clone, Copy, Debug)]
@@ -188,7 +190,8 @@ impl Editor {
     }
 
     fn move_to(&mut self, column: usize) {
-        self.cursor = column.min(LONGEST_LINE - 1);
+        let margin = self.cells.len().clamp(MARGIN, LONGEST_LINE - 1);
+        self.cursor = column.min(margin);
     }
 
     fn blank(&mut self, from: usize, to: usize) {
@@ -205,7 +208,7 @@ impl Editor {
             pen: Pen::default(),
         };
         if self.cursor < self.cells.len() {
-            let count = count.min(LONGEST_LINE - self.cursor);
+            let count = count.min(MARGIN);
             let blanks = std::iter::repeat_n(blank, count);
             self.cells.splice(self.cursor..self.cursor, blanks);
             self.cells.truncate(LONGEST_LINE - 1);

@@ -79,7 +79,7 @@ impl Live {
     /// Begins to paint.
     pub(super) fn start(theme: Theme, plan: &Plan, header: &Header, secrets: &[String]) -> Self {
         let mut feed = Feed {
-            model: Model::new(plan, header, Instant::now()),
+            model: Model::new(plan, header, theme, Instant::now()),
             pending: Pending::default(),
             secrets: Secrets::default(),
             open: BTreeMap::new(),
@@ -380,6 +380,15 @@ impl Painter {
         let theme = self.shared.theme;
         let mut history = Vec::new();
         if work.left_out > 0 {
+            // What comes now does not continue the lines that are open.
+            let open: Vec<ConnectionId> = self.consoles.keys().copied().collect();
+            for connection in open {
+                let end = Piece::EndLine {
+                    connection,
+                    is_closed: false,
+                };
+                self.piece(end, &work.names, &mut history);
+            }
             let text = format!(
                 "{} not shown: the terminal is too slow; all is in console.log",
                 super::text::count(work.left_out, "line", "lines")

@@ -2,6 +2,7 @@
 
 use super::super::{
     report::{FailedCases, case_detail, case_name},
+    style::Theme,
     text::clean,
 };
 use dispatcher::journal::Totals;
@@ -114,13 +115,16 @@ pub(super) enum EventKind {
 
 impl Model {
     /// A job before its start.
-    pub(super) fn new(plan: &Plan, header: &Header, now: Instant) -> Self {
+    pub(super) fn new(plan: &Plan, header: &Header, theme: Theme, now: Instant) -> Self {
         let device = if header.device.is_empty() {
             &header.device_type
         } else {
             &header.device
         };
-        let title = format!("job {} · {} · {device}", header.job_id, header.job_name);
+        let id = format!("job {}", header.job_id);
+        let title = [&id, &header.job_name, device]
+            .map(|part| clean(part))
+            .join(theme.separator());
         let blocks = plan.actions.iter().map(|action| Block {
             level: action.level.clone(),
             name: action.name.clone(),
@@ -131,7 +135,7 @@ impl Model {
             .iter()
             .for_each(|action| count_children(action, &mut children));
         Self {
-            title: clean(&title).into_owned(),
+            title,
             started: now,
             allowed: plan.timeout,
             blocks: blocks.collect(),
@@ -177,7 +181,8 @@ impl Model {
                     running.done.0 = 0;
                 }
                 let text = format!("{level} {name}: attempt {attempt} of {attempts} failed");
-                Some(Event::new(EventKind::Warning, &text, reason))
+                // A single attempt that failed is told by the end of its action.
+                (*attempts > 1).then(|| Event::new(EventKind::Warning, &text, reason))
             }
             Record::Progress {
                 level,

@@ -1,8 +1,11 @@
 //! What waits to be painted: bounded, whatever the board prints and however slow the terminal is.
 
 use dispatcher::journal::Masker;
-use memchr::memchr_iter;
-use std::{collections::VecDeque, mem};
+use memchr::{memchr, memchr_iter};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    mem,
+};
 use wire::journal::ConnectionId;
 
 /// So much waits at most; the oldest gives way.
@@ -66,7 +69,7 @@ impl Pending {
 
     /// Adds a line of ours.
     pub(super) fn event(&mut self, line: String) {
-        self.bytes += line.len() + mem::size_of::<Piece>();
+        self.bytes += event_size(&line);
         self.pieces.push_back(Piece::Event(line));
         self.make_room();
     }
@@ -88,29 +91,52 @@ impl Pending {
         (mem::take(&mut self.pieces).into(), left_out)
     }
 
-    /// Leaves out the older half when there is too much.
+    /// Leaves out the older half when there is too much: whole lines, but for the one that is open
+    /// on the screen.
     fn make_room(&mut self) {
         if self.bytes <= MOST {
             return;
         }
         let mut bytes = self.bytes;
         let mut lines = 0;
-        self.pieces.retain(|piece| {
-            let (size, count) = match piece {
-                Piece::Output(_, output) => (output.len(), memchr_iter(b'\n', output).count()),
-                Piece::Event(line) => (line.len() + mem::size_of::<Piece>(), 1),
-                Piece::EndLine { .. } | Piece::Masker(_) => return true,
-            };
-            let keep = bytes <= MOST / 2;
-            if !keep {
-                bytes -= size;
-                lines += count as u64;
+        // Consoles whose output was cut within a line.
+        let mut cut = BTreeSet::new();
+        self.pieces.retain_mut(|piece| {
+            let is_old = bytes > MOST / 2;
+            match piece {
+                Piece::Output(connection, output) => {
+                    let leave = match memchr(b'\n', output) {
+                        _ if is_old => output.len(),
+                        Some(end) if cut.contains(connection) => end + 1,
+                        None if cut.contains(connection) => output.len(),
+                        _ => 0,
+                    };
+                    let ends = memchr_iter(b'\n', &output[..leave]).count();
+                    bytes -= leave;
+                    lines += ends as u64;
+                    if leave > 0 && output[leave - 1] != b'\n' {
+                        cut.insert(*connection);
+                    } else {
+                        cut.remove(connection);
+                    }
+                    output.drain(..leave);
+                    !output.is_empty()
+                }
+                Piece::Event(line) if is_old => {
+                    bytes -= event_size(line);
+                    lines += 1;
+                    false
+                }
+                Piece::Event(_) | Piece::EndLine { .. } | Piece::Masker(_) => true,
             }
-            keep
         });
         self.bytes = bytes;
         self.left_out += lines;
     }
+}
+
+fn event_size(line: &str) -> usize {
+    line.len() + mem::size_of::<Piece>()
 }
 
 #[cfg(test)]
@@ -122,7 +148,10 @@ mod tests {
         let mut pending = Pending::default();
         let line = [b"x".repeat(99), b"\n".to_vec()].concat();
         for number in 0..50_000 {
-            pending.output(ConnectionId(number % 2), &line);
+            // Lines of two consoles, cut in the middle.
+            let connection = ConnectionId(number / 500 % 2);
+            pending.output(connection, &line[..40]);
+            pending.output(connection, &line[40..]);
             assert!(pending.bytes <= MOST);
         }
         pending.end_line(ConnectionId(0), true);
@@ -130,7 +159,10 @@ mod tests {
         let kept: usize = pieces
             .iter()
             .map(|piece| match piece {
-                Piece::Output(_, bytes) => bytes.len() / line.len(),
+                Piece::Output(_, bytes) => {
+                    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+                    lines.inspect(|kept| assert_eq!(kept.len(), 100)).count()
+                }
                 _ => 0,
             })
             .sum();

@@ -83,7 +83,7 @@ impl Story {
     fn new() -> Self {
         let began = Instant::now();
         Self {
-            model: Model::new(&plan(), &header(), began),
+            model: Model::new(&plan(), &header(), THEME, began),
             began,
             events: Vec::new(),
         }
