@@ -2,6 +2,7 @@
 //! show the same as the files that were written here. Skipped unless `PUMICE_INTEROP` is set; see
 //! docs/interop.md.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "what was compared is worth seeing")]
 
 mod compare;
 mod http;

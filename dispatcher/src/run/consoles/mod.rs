@@ -5,32 +5,23 @@
 //! the bytes as they come ([`Consoles::next_chunk`]), or let the consoles run while they do
 //! something on this host ([`Consoles::drain_until`]).
 
-use super::{JobLog, Undos, context::hours_minutes_seconds};
-use crate::expect::{
-    Found, Matcher, PatternSet,
-    kernel::{KernelEvent, KernelMessage, KernelMonitor},
-};
+mod session;
+mod typing;
+
+use super::{JobLog, Undos};
+use crate::expect::{Found, Matcher, PatternSet, kernel::KernelMessage};
 use bytes::Bytes;
-use hal::{HalError, console::Console};
-use job::{Fault, Namespace, python::text_repr};
+use hal::console::Console;
+use job::{Fault, Namespace};
+use session::{Kernel, Session, Tail};
 use std::{
-    collections::{BTreeMap, VecDeque},
-    convert::Infallible,
-    future::poll_fn,
-    task::{Context as Poller, Poll},
-    time::Duration,
+    collections::BTreeMap, convert::Infallible, future::poll_fn, task::Poll, time::Duration,
 };
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use wire::journal::{ConnectionId, Epoch, Record, UndoId};
 
-/// What is kept of a console for the report of a fault: this many lines of at most this many
-/// bytes each.
-const TAIL_LINES: usize = 12;
-const TAIL_LINE_BYTES: usize = 240;
 /// One read takes at most this much. A PTY hands out 4 KiB at a time; a socket more.
 const READ_BYTES: usize = 64 * 1024;
-/// What is kept of the kernel messages of one boot.
-const MOST_MESSAGES: usize = 1000;
 /// How long a panicking kernel may be silent before it counts as dead.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What runs behind a console that is closed gets this long to end by itself.
@@ -47,21 +38,6 @@ pub struct Consoles {
     epoch: u32,
     waiting_for: Option<String>,
     buffer: Box<[u8]>,
-}
-
-/// One console.
-struct Session {
-    connection: ConnectionId,
-    console: Box<dyn Console>,
-    matcher: Matcher,
-    tail: Tail,
-    line_end: &'static str,
-    character_delay: Duration,
-    feedback: bool,
-    /// Why it closed, once it has.
-    closed: Option<String>,
-    undo: Option<UndoId>,
-    kernel: Option<Kernel>,
 }
 
 /// A wait for one of some patterns.
@@ -465,115 +441,6 @@ impl Consoles {
         })
     }
 
-    /// Types a line, followed by the line end in force, and logs it.
-    pub async fn send_line(&mut self, namespace: &Namespace, line: &str) -> Result<(), Fault> {
-        self.log.debug(format!("Sending line: {}", text_repr(line)));
-        let session = self.session(namespace)?;
-        let text = format!("{line}{}", session.line_end);
-        self.send(namespace, text.as_bytes()).await
-    }
-
-    /// Types bytes.
-    ///
-    /// Not cancel-safe: when dropped, the board may have got a part of them.
-    pub async fn send(&mut self, namespace: &Namespace, bytes: &[u8]) -> Result<(), Fault> {
-        let session = self.session(namespace)?;
-        let (connection, delay) = (session.connection, session.character_delay);
-        self.log.record(Record::Input {
-            connection,
-            bytes: bytes.to_vec(),
-        });
-        if delay.is_zero() {
-            return self.write(namespace, bytes).await;
-        }
-        for byte in bytes.chunks(1) {
-            self.write(namespace, byte).await?;
-            self.drain_until(Instant::now() + delay).await;
-        }
-        Ok(())
-    }
-
-    /// Writes while reading, so that a board that only prints cannot block a board that listens.
-    async fn write(&mut self, namespace: &Namespace, bytes: &[u8]) -> Result<(), Fault> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (sessions, buffer) = (&mut self.sessions, &mut self.buffer);
-            let Some(session) = sessions.get_mut(namespace) else {
-                return Err(closed("nothing is connected"));
-            };
-            if let Some(reason) = &session.closed {
-                return Err(closed(reason));
-            }
-            let console = session.console.as_mut();
-            let done = poll_fn(|poller| write_or_read(console, poller, rest, buffer)).await;
-            match done {
-                Ok(Written::Some(count)) => rest = &rest[count..],
-                Ok(Written::ReadInstead(0)) => {
-                    let reason = self.end_reason(namespace).await;
-                    let fault = closed(&reason);
-                    self.note_closed(namespace, reason);
-                    return Err(fault);
-                }
-                Ok(Written::ReadInstead(length)) => {
-                    self.take(Event::Read {
-                        namespace: namespace.clone(),
-                        length,
-                    });
-                }
-                Err(error) => {
-                    self.note_closed(namespace, error.to_string());
-                    return Err(super::fault::of_hal(&error));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for a prompt and, when none comes, presses `#` and Enter in case the board's output
-    /// was damaged: after half of the time that is left, then after each further tenth of it, six
-    /// times at most (LAVA 2026.07's forced prompt).
-    pub async fn wait_forcing_prompt(
-        &mut self,
-        namespace: &Namespace,
-        patterns: &PatternSet,
-        what: &str,
-        deadline: Instant,
-    ) -> Result<Found, Fault> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        self.log.debug(format!(
-            "Waiting using forced prompt support (timeout {})",
-            hours_minutes_seconds(left / 2)
-        ));
-        let mut pause = left / 2;
-        for _ in 0..6 {
-            let wait = Wait {
-                patterns,
-                what: what.to_owned(),
-                until: Some(Instant::now() + pause),
-            };
-            match self.wait(namespace, wait).await {
-                Err(fault) if fault.timed_out_after.is_some() => {}
-                other => return other,
-            }
-            pause = left / 10;
-            self.log.warning(format!(
-                "No prompt yet: sending # in case the console's output was damaged; next try in {}",
-                hours_minutes_seconds(pause)
-            ));
-            self.send_line(namespace, "#").await?;
-        }
-        // The action's own time is over before this one's.
-        self.wait(
-            namespace,
-            Wait {
-                patterns,
-                what: what.to_owned(),
-                until: None,
-            },
-        )
-        .await
-    }
-
     /// Closes a console; what runs behind it is ended.
     pub async fn close(&mut self, namespace: &Namespace, reason: &str) {
         self.note_closed(namespace, reason.to_owned());
@@ -605,117 +472,8 @@ impl Consoles {
     }
 }
 
-impl Session {
-    /// Looks at bytes that were just read, each of them once.
-    fn see(&mut self, bytes: &[u8]) {
-        self.tail.push(bytes);
-        if let Some(kernel) = &mut self.kernel {
-            kernel.push(bytes);
-        }
-    }
-
-    /// Whether the kernel stopped and said all it had to say.
-    fn is_dead(&self) -> bool {
-        self.kernel.as_ref().is_some_and(Kernel::is_dead)
-    }
-}
-
-/// The kernel messages of one boot.
-#[derive(Default)]
-struct Kernel {
-    monitor: KernelMonitor,
-    messages: Vec<KernelMessage>,
-    fatal: bool,
-}
-
-impl Kernel {
-    fn push(&mut self, bytes: &[u8]) {
-        let Self {
-            monitor,
-            messages,
-            fatal,
-        } = self;
-        monitor.push(bytes, &mut |event| match event {
-            KernelEvent::Started(kind) => *fatal |= kind.is_fatal(),
-            KernelEvent::Message(message) if messages.len() < MOST_MESSAGES => {
-                messages.push(message);
-            }
-            KernelEvent::Message(_) => {}
-        });
-    }
-
-    fn is_dead(&self) -> bool {
-        self.fatal && !self.monitor.is_capturing()
-    }
-
-    fn finish(mut self) -> Vec<KernelMessage> {
-        let Self {
-            monitor, messages, ..
-        } = &mut self;
-        monitor.finish(&mut |event| {
-            if let KernelEvent::Message(message) = event {
-                messages.push(message);
-            }
-        });
-        self.messages
-    }
-}
-
-enum Written {
-    Some(usize),
-    ReadInstead(usize),
-}
-
-fn write_or_read(
-    console: &mut dyn Console,
-    poller: &mut Poller<'_>,
-    bytes: &[u8],
-    buffer: &mut [u8],
-) -> Poll<Result<Written, HalError>> {
-    if let Poll::Ready(written) = console.poll_write(poller, bytes) {
-        return Poll::Ready(written.map(Written::Some));
-    }
-    console
-        .poll_read(poller, buffer)
-        .map(|read| read.map(Written::ReadInstead))
-}
-
 /// LAVA 2026.07 says `Connection closed`, which people search for.
 fn closed(reason: &str) -> Fault {
     Fault::infrastructure(format!("Connection closed: {reason}"))
         .with_hint("the last lines of the console tell why; run the command by hand")
-}
-
-/// The last lines of a console, bounded.
-#[derive(Default)]
-struct Tail {
-    lines: VecDeque<Vec<u8>>,
-    current: Vec<u8>,
-}
-
-impl Tail {
-    fn push(&mut self, bytes: &[u8]) {
-        // Only the end of a large chunk can still be among the last lines.
-        let start = bytes.len().saturating_sub(TAIL_LINES * TAIL_LINE_BYTES);
-        for part in bytes[start..].split_inclusive(|byte| *byte == b'\n') {
-            let room = TAIL_LINE_BYTES.saturating_sub(self.current.len());
-            let text = part.trim_ascii_end();
-            self.current
-                .extend_from_slice(&text[..text.len().min(room)]);
-            if part.ends_with(b"\n") {
-                if self.lines.len() == TAIL_LINES {
-                    self.lines.pop_front();
-                }
-                self.lines.push_back(std::mem::take(&mut self.current));
-            }
-        }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.lines
-            .iter()
-            .chain((!self.current.is_empty()).then_some(&self.current))
-            .map(|line| String::from_utf8_lossy(line).into_owned())
-            .collect()
-    }
 }
