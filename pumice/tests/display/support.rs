@@ -41,7 +41,7 @@ impl Lab {
         lab.write("board.sh", include_str!("board.sh"));
         lab.write(
             "device.yaml",
-            &include_str!("device.yaml").replace("{folder}", here),
+            include_str!("device.yaml").replace("{folder}", here),
         );
         lab.write("job.yaml", include_str!("job.yaml"));
         lab
