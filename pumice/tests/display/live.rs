@@ -230,7 +230,9 @@ async fn a_failure_says_what_was_waited_for() {
     let mut terminal = lab.on_terminal(&[], &[]);
     assert_eq!(terminal.finish().await, Some(4));
     let history = steady(&terminal.history());
-    let end = history.find("▌ ✗ 2 minimal-boot").expect("the block that failed");
+    let end = history
+        .find("▌ ✗ 2 minimal-boot")
+        .expect("the block that failed");
     insta::assert_snapshot!("failed", &history[end..]);
 }
 

@@ -78,22 +78,8 @@ pub(super) struct LiveObserver(Arc<Shared>);
 impl Live {
     /// Begins to paint.
     pub(super) fn start(theme: Theme, plan: &Plan, header: &Header, secrets: &[String]) -> Self {
-        let mut feed = Feed {
-            model: Model::new(plan, header, theme, Instant::now()),
-            pending: Pending::default(),
-            secrets: Secrets::default(),
-            open: BTreeMap::new(),
-            is_news: true,
-            is_waiting: false,
-            closing: None,
-            is_gone: false,
-        };
-        feed.secrets.add(secrets);
-        let shared = Arc::new(Shared {
-            feed: Mutex::new(feed),
-            news: Condvar::new(),
-            theme,
-        });
+        let feed = Feed::new(Model::new(plan, header, theme, Instant::now()), secrets);
+        let shared = Arc::new(Shared::new(feed, theme));
         let echo = NoEcho::new();
         let (outlet, watch) = outlet();
         let mut painter = Painter::new(Arc::clone(&shared), outlet);
@@ -153,6 +139,14 @@ impl Drop for Live {
 }
 
 impl Shared {
+    fn new(feed: Feed, theme: Theme) -> Self {
+        Self {
+            feed: Mutex::new(feed),
+            news: Condvar::new(),
+            theme,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Feed> {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,6 +173,21 @@ impl Observer for LiveObserver {
 }
 
 impl Feed {
+    fn new(model: Model, secrets: &[String]) -> Self {
+        let mut feed = Self {
+            model,
+            pending: Pending::default(),
+            secrets: Secrets::default(),
+            open: BTreeMap::new(),
+            is_news: true,
+            is_waiting: false,
+            closing: None,
+            is_gone: false,
+        };
+        feed.secrets.add(secrets);
+        feed
+    }
+
     /// Notes a record; says whether anything changed.
     fn take(&mut self, record: &Record, theme: Theme) -> bool {
         match record {
