@@ -1,6 +1,10 @@
-use super::*;
+use super::{
+    view::{Size, View},
+    *,
+};
 use job::{CaseResult, Level, Namespace, TestResult};
 use plan::{Action, OnTimeout, Section, Step};
+use wire::journal::{ConnectionId, Record};
 
 const THEME: Theme = Theme {
     colour: false,
