@@ -4,9 +4,9 @@ use super::{
 };
 use job::{CaseResult, Level, Namespace, TestResult};
 use plan::{Action, OnTimeout, Section, Step};
-use wire::journal::{ConnectionId, Record};
+use wire::journal::Record;
 
-const THEME: Theme = Theme {
+pub(super) const THEME: Theme = Theme {
     colour: false,
     unicode: true,
 };
@@ -32,7 +32,7 @@ fn action(level: &str, name: &str, children: Vec<Action>) -> Action {
     }
 }
 
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     let login = action(
         "2.2",
         "auto-login-action",
@@ -65,7 +65,7 @@ fn plan() -> Plan {
     }
 }
 
-fn header() -> Header {
+pub(super) fn header() -> Header {
     Header {
         format: 1,
         version: "0".to_owned(),
@@ -261,53 +261,4 @@ fn what_is_shown_of_a_job_cannot_control_the_terminal() {
         view.starts_with("── job 7 · smoke \u{fffd}]0;evil\u{fffd} · board-01 ─"),
         "{view}"
     );
-}
-
-#[test]
-fn lines_of_several_consoles_are_told_apart() {
-    let plan = plan();
-    let (outlet, _watch) = outlet();
-    let feed = Feed::new(Model::new(&plan, &header(), THEME, Instant::now()), &[]);
-    let shared = Arc::new(Shared::new(feed, THEME));
-    let mut painter = Painter::new(Arc::clone(&shared), outlet);
-    let mut observer = LiveObserver(shared);
-    let mut take = |record| {
-        observer.entry(&Entry {
-            at_micros: 0,
-            record,
-        });
-    };
-    let output = |number, text: &str| Record::Output {
-        connection: ConnectionId(number),
-        epoch: wire::journal::Epoch(0),
-        bytes: text.as_bytes().to_vec(),
-    };
-    take(Record::Secrets(vec!["hunter2".to_owned()]));
-    for (number, namespace) in [(0, "target"), (1, "host")] {
-        take(Record::ConnectionOpened {
-            connection: ConnectionId(number),
-            namespace: Namespace::new(namespace),
-            name: "a command".to_owned(),
-        });
-    }
-    for (number, text) in [
-        (0, "login: hun"),
-        (1, "booting\r\n"),
-        (0, "ter2\r\n"),
-        (1, "open"),
-    ] {
-        take(output(number, text));
-    }
-    let work = painter.wait(Instant::now() - TICK);
-    let mut history = Vec::new();
-    for piece in work.pieces {
-        painter.piece(piece, &work.names, &mut history);
-    }
-    let history = String::from_utf8(history).expect("lines are UTF-8");
-    assert_eq!(history, "host| booting\r\ntarget| login: [MASKED]\r\n");
-    let (open, columns) =
-        painter.consoles[&ConnectionId(1)]
-            .open()
-            .tail(80, false, &painter.masker);
-    assert_eq!((open.as_slice(), columns), (b"open".as_slice(), 4));
 }
