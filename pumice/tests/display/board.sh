@@ -2,6 +2,8 @@
 # A board on a serial line: boots, lets one log in, runs one test suite. $1 is a folder that says
 # what else it does: `boot` is printed while booting, `test` while testing, with `silent` no prompt
 # ever comes, with `hold` the suite waits until somebody writes to the pipe `gate`.
+# What is typed is echoed when it is read: so the order of all that is printed is fixed.
+stty -echo
 printf 'U-Boot 2026.01 (scripted board)\nStarting kernel ...\n\n'
 printf '[    0.000000] Linux version 6.1.0-board (cc 12.2.0) #1 SMP\n'
 [ -f "$1/boot" ] && cat "$1/boot"
@@ -11,10 +13,12 @@ if [ -f "$1/silent" ]; then
   exec sleep 60
 fi
 printf '\nScripted Linux 1.0 board ttyS0\n\nboard login: '
-read -r _user
+read -r user
+printf '%s\n' "$user"
 prompt='root@board:~# '
 printf '%s' "$prompt"
 while IFS= read -r line; do
+  printf '%s\n' "$line"
   case "$line" in
   *LAVA_SIGNAL_RETRUNCODE*) printf '<LAVA_SIGNAL_RETRUNCODE 0>\n' ;;
   *lava-test-runner*)

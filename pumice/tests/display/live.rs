@@ -229,7 +229,11 @@ async fn a_failure_says_what_was_waited_for() {
     );
     let mut terminal = lab.on_terminal(&[], &[]);
     assert_eq!(terminal.finish().await, Some(4));
-    insta::assert_snapshot!("failed", steady(&terminal.screen()));
+    let history = steady(&terminal.history());
+    let end = history
+        .find("▌ ✗ 2 minimal-boot")
+        .expect("the block that failed");
+    insta::assert_snapshot!("failed", &history[end..]);
 }
 
 /// The terminal's window is closed: the job is canceled, and everything is cleaned up.

@@ -229,8 +229,6 @@ pub(crate) fn steady(text: &str) -> String {
         (r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]", "⠿"),
         (r"\b\d+s of (20m|10m|15m|9m 59s|14m 59s)", "0s of $1"),
         (r"/\S*/display-\w{6}", "LAB"),
-        // How often a prompt is asked for depends on the load of this machine.
-        (r"(?m)^ +│ #\n", ""),
         (r"after \d+\.\d+s", "after TIME"),
         (r" +\d+\.\d+s\n", "  TIME\n"),
         (r"(?m)^ +\d+\.\d{3}  ", "  TIME  "),

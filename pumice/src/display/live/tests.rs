@@ -1,8 +1,12 @@
-use super::*;
+use super::{
+    view::{Size, View},
+    *,
+};
 use job::{CaseResult, Level, Namespace, TestResult};
 use plan::{Action, OnTimeout, Section, Step};
+use wire::journal::Record;
 
-const THEME: Theme = Theme {
+pub(super) const THEME: Theme = Theme {
     colour: false,
     unicode: true,
 };
@@ -28,7 +32,7 @@ fn action(level: &str, name: &str, children: Vec<Action>) -> Action {
     }
 }
 
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     let login = action(
         "2.2",
         "auto-login-action",
@@ -61,7 +65,7 @@ fn plan() -> Plan {
     }
 }
 
-fn header() -> Header {
+pub(super) fn header() -> Header {
     Header {
         format: 1,
         version: "0".to_owned(),
