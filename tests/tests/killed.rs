@@ -35,7 +35,10 @@ fn killed_at_any_point_leaves_what_can_be_recovered() {
         assert_eq!(again.cases("0_board").len(), 4);
         assert_eq!(lab.leftovers(&again.directory), [""; 0]);
     }
-    assert!(recovered > 0, "the job was over each time: {longest:?} is too long");
+    assert!(
+        recovered > 0,
+        "the job was over each time: {longest:?} is too long"
+    );
 }
 
 #[test]
@@ -81,7 +84,11 @@ fn recovering_a_running_job_is_refused() {
     running.wait_for("Parsing kernel messages");
     let refused = lab.command("recover", &lab.path("output")).finish();
     assert_eq!(refused.code, 5, "{}", refused.output);
-    assert!(refused.output.contains("still running"), "{}", refused.output);
+    assert!(
+        refused.output.contains("still running"),
+        "{}",
+        refused.output
+    );
     assert_eq!(lab.noted("power"), ["on"]);
     running.signal(Signal::INT);
     let finished = running.finish();
@@ -167,14 +174,24 @@ fn kill_and_recover(lab: &Lab, running: Running) -> bool {
     let recovered = lab.command("recover", &killed.directory).finish();
     if recovered.code != 0 {
         // It was killed before it began.
-        assert!(recovered.output.contains("never began"), "{}", recovered.output);
+        assert!(
+            recovered.output.contains("never began"),
+            "{}",
+            recovered.output
+        );
         return false;
     }
     assert_eq!(lab.leftovers(&killed.directory), [""; 0]);
     let whole = recovered.file("logs.yaml");
     assert_continues(&whole, &rebuilt.file("logs.yaml"));
-    assert!(whole.ends_with('\n'), "the log ends in the middle of a line");
-    assert_eq!(report(lab, &killed.directory, "again").file("logs.yaml"), whole);
+    assert!(
+        whole.ends_with('\n'),
+        "the log ends in the middle of a line"
+    );
+    assert_eq!(
+        report(lab, &killed.directory, "again").file("logs.yaml"),
+        whole
+    );
     let results = recovered.results().unwrap();
     let is_over = results["verdict"]["state"] != "unfinished";
     assert!(is_over, "the job is {}", results["verdict"]);
