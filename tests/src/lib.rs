@@ -1,8 +1,24 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: the programs under test, labs of files and scripted boards,
+//! web servers that misbehave, and the proof that a job left nothing behind.
+//!
+//! Everything here is a test's own: a failure ends the test by panicking.
 #![forbid(unsafe_code)]
 
+mod documents;
+mod lab;
+mod processes;
+mod program;
+mod run;
+mod server;
+
+pub use documents::{BOOT, OVERLAY, definition, deploy, inline, job};
+pub use lab::Lab;
+pub use processes::Processes;
+pub use program::{program, pumice};
+pub use run::{Finished, Run, Running};
+pub use server::{Answer, Server};
+
 use std::{
-    ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -37,85 +53,24 @@ pub fn demo_images() -> Option<PathBuf> {
     None
 }
 
+/// Whether this test runs as root, which some faults need. Says so when it does not.
+pub fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        skipped("only root can do this");
+    }
+    root
+}
+
 /// Says that a test did not run.
-#[expect(clippy::print_stderr, reason = "a skipped test has to be seen")]
 pub fn skipped(reason: &str) {
-    eprintln!("SKIPPED: {reason}");
+    say(&format!("SKIPPED: {reason}"));
 }
 
-/// A run of `pumice run`, with the program of this workspace.
-pub struct Run {
-    command: Command,
-    directory: PathBuf,
-}
-
-/// How a run ended.
-pub struct Finished {
-    /// Its exit code; negative for a signal.
-    pub code: i32,
-    /// What it printed, both streams.
-    pub output: String,
-    /// Its output directory.
-    pub directory: PathBuf,
-}
-
-impl Run {
-    /// Runs a job; its output goes below `directory`.
-    pub fn new(job: &Path, directory: &Path) -> Self {
-        let directory = directory.join("output");
-        let mut command = command(&pumice());
-        command
-            .arg("run")
-            .arg(job)
-            .arg("--output-dir")
-            .arg(&directory);
-        command
-            .arg("--cache-dir")
-            .arg(directory.with_extension("cache"));
-        command.args(["--format", "plain"]);
-        Self { command, directory }
-    }
-
-    /// Adds an argument.
-    #[must_use]
-    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
-        self.command.arg(argument);
-        self
-    }
-
-    /// Adds arguments.
-    #[must_use]
-    pub fn args<T: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
-        self.command.args(arguments);
-        self
-    }
-
-    /// Waits for its end. The test runner's own time limit bounds the wait.
-    pub fn finish(mut self) -> Finished {
-        let output = self.command.output().expect("pumice can be started");
-        let text = [output.stdout, output.stderr].concat();
-        Finished {
-            code: output.status.code().unwrap_or(-1),
-            output: String::from_utf8_lossy(&text).into_owned(),
-            directory: self.directory,
-        }
-    }
-}
-
-/// The `pumice` of this build: cargo puts it beside the tests' folder.
-pub fn pumice() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let folder = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("tests are in target/*/deps");
-    let program = folder.join("pumice");
-    assert!(
-        program.is_file(),
-        "{} is not built: cargo build -p pumice",
-        program.display()
-    );
-    program
+/// Says something that who reads a test's output needs, such as a seed.
+#[expect(clippy::print_stderr, reason = "tests talk to whoever runs them")]
+pub fn say(text: &str) {
+    eprintln!("{text}");
 }
 
 /// The output of a shell script whose `$1` is a path; `None` when it fails.

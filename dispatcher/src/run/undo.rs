@@ -111,14 +111,14 @@ async fn replay(undo: &Undo, environment: &[(String, String)], log: &JobLog) -> 
 /// What [`recover`] did.
 #[derive(Debug)]
 pub struct Recovered {
-    /// Whether there was anything left to do: the runner had died before the end.
+    /// Whether there was anything left to do.
     pub was_needed: bool,
     /// How many resources were given back.
     pub undone: usize,
 }
 
 /// Cleans up after a job whose runner died: replays the undos that are still open, ends the
-/// journal, and makes the views anew.
+/// journal, and makes the views anew. What a job that ended could not give back is tried again.
 ///
 /// # Errors
 /// When the journal cannot be read, its job still runs, or something cannot be given back.
@@ -126,17 +126,16 @@ pub async fn recover(directory: &std::path::Path) -> Result<Recovered, Fault> {
     let (journal, recovery) = Journal::resume(directory).map_err(|error| error.to_fault())?;
     // Only now, with the journal's lock, does nobody else add to it.
     let open = open_undos(&directory.join(JOURNAL_FILE))?;
+    let was_needed = !recovery.ended || !open.is_empty();
     let log = JobLog::new(journal);
-    if recovery.ended {
-        return log.finish().map(|_| Recovered {
-            was_needed: false,
-            undone: 0,
-        });
-    }
+    let environment = [(
+        "LAVA_JOB_ID".to_owned(),
+        recovery.header.job_id.as_str().to_owned(),
+    )];
     let mut result = Ok(());
     let mut undone = 0;
     for (id, undo) in open.into_iter().rev() {
-        match replay(&undo, &[], &log).await {
+        match replay(&undo, &environment, &log).await {
             Ok(()) => {
                 undone += 1;
                 log.record(Record::UndoDone { id });
@@ -147,19 +146,17 @@ pub async fn recover(directory: &std::path::Path) -> Result<Recovered, Fault> {
             }
         }
     }
-    let fault = Fault::bug("the runner died before the end of the job");
-    log.record(Record::Fault {
-        level: None,
-        action: None,
-        fault,
-    });
-    log.record(Record::End { ok: false });
+    if !recovery.ended {
+        log.record(Record::Fault {
+            level: None,
+            action: None,
+            fault: Fault::bug("the runner died before the end of the job"),
+        });
+        log.record(Record::End { ok: false });
+    }
     log.commit();
     log.finish()?;
-    result.map(|()| Recovered {
-        was_needed: true,
-        undone,
-    })
+    result.map(|()| Recovered { was_needed, undone })
 }
 
 /// The undos of a journal that were not done, oldest first.

@@ -19,7 +19,7 @@ pub(crate) fn main(arguments: &RecoverArguments) -> Result<Exit, Stop> {
         .block_on(dispatcher::run::recover(&directory))
         .map_err(|fault| Stop::new(fault.class.into(), fault.message))?;
     let text = if recovered.was_needed {
-        format!("gave back {} resources; the job is ended", recovered.undone)
+        format!("gave back {} resources; the job is over", recovered.undone)
     } else {
         "the job had ended and cleaned up by itself".to_owned()
     };
