@@ -289,7 +289,10 @@ fn what_is_no_journal_is_refused() {
     let directory = directory();
     let path = directory.path().join("file");
     fs_err::write(&path, "- {\"dt\": 1}\n").expect("a file");
+    let log = directory.path().join("logs.yaml");
+    fs_err::write(&log, "- {\"dt\": 1}\n").expect("the log of an earlier job");
     let error = rebuild(&path, directory.path()).expect_err("it is a log");
+    assert!(fs_err::metadata(&log).expect("the log").len() > 0);
     assert!(
         error.to_string().contains("byte 0: not a journal"),
         "{error}"

@@ -240,8 +240,8 @@ pub fn console_name(connection: ConnectionId) -> String {
 /// The journal cannot be read, is none or has an unknown version, or a view cannot be written. A
 /// journal with damage further on gives what comes before it.
 pub fn rebuild(journal: &Path, directory: &Path) -> Result<Rebuilt, JournalError> {
-    // What is there is replaced only when there is something to make it of.
-    drop(Reader::open(journal)?);
+    // Views that are there already are only replaced by those of a journal.
+    Reader::open(journal)?.next_entry()?;
     let mut views = Views::create(directory)?;
     let rebuilt = views.replay(journal)?;
     views.finish()?;

@@ -414,8 +414,9 @@ fn processes_in_the_background_are_respawned_and_stopped_with_their_children() {
                  cat ticks; pid=$(cat $LAVA_RESULT_DIR/results/ticker/pid); \
                  kill -0 $pid && echo running; echo kept > kept; \
                  lava-background-process-stop ticker --attach kept text/plain; \
-                 i=0; while kill -0 $pid 2>/dev/null && [ $i -lt 400 ]; do sleep 0.05; i=$((i + 1)); done; \
-                 cat $LAVA_RESULT_DIR/results/ticker/kept; rm -f ticks kept; echo gone",
+                 i=0; while kill -0 -$pid 2>/dev/null && [ $i -lt 400 ]; do sleep 0.05; i=$((i + 1)); done; \
+                 cat $LAVA_RESULT_DIR/results/ticker/kept; rm -f ticks kept; \
+                 kill -0 -$pid 2>/dev/null || echo gone",
                 results.display()
             ),
             "",

@@ -5,13 +5,12 @@ use crate::{
     exit::{Exit, Stop},
 };
 use clap::CommandFactory;
+use std::io::Write;
 
 pub(crate) fn main(arguments: &CompletionsArguments) -> Result<Exit, Stop> {
-    clap_complete::generate(
-        arguments.shell,
-        &mut Cli::command(),
-        "pumice",
-        &mut std::io::stdout().lock(),
-    );
+    // The generator panics when it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "pumice", &mut script);
+    std::io::stdout().lock().write_all(&script)?;
     Ok(Exit::Complete)
 }

@@ -17,7 +17,7 @@ pub(crate) fn main(arguments: &RecoverArguments) -> Result<Exit, Stop> {
         .build()?;
     let recovered = runtime
         .block_on(dispatcher::run::recover(&directory))
-        .map_err(|fault| Stop::new(fault.class.into(), fault.message))?;
+        .map_err(|fault| Stop::new(Exit::InfrastructureFault, fault.message))?;
     let text = if recovered.was_needed {
         format!("gave back {} resources; the job is over", recovered.undone)
     } else {

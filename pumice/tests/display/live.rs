@@ -251,8 +251,10 @@ fn a_terminal_that_goes_away_cancels_the_job() {
     unlockpt(&window).unwrap();
     let terminal = ioctl_tiocgptpeer(&window, flags).unwrap();
     let stdio = || Stdio::from(terminal.try_clone().unwrap());
-    let mut program = Command::new("setsid")
+    let mut program = Command::new("env")
         .args([
+            "--default-signal=HUP,INT",
+            "setsid",
             "--ctty",
             env!("CARGO_BIN_EXE_pumice"),
             "run",

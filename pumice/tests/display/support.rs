@@ -127,8 +127,10 @@ impl Lab {
 
     /// Runs the job on a terminal of 24 lines and 80 columns.
     pub(crate) fn on_terminal(&self, environment: &[&str], more: &[&str]) -> Terminal {
+        // Whoever runs the tests may ignore signals (`nohup`, `&`), and pumice would too.
         let line = CommandLine::new("env")
-            .args(["-u", "NO_COLOR", "TERM=xterm-256color", "LC_ALL=C.UTF-8"])
+            .args(["--default-signal=HUP,INT", "-u", "NO_COLOR"])
+            .args(["TERM=xterm-256color", "LC_ALL=C.UTF-8"])
             .args(environment)
             .arg(env!("CARGO_BIN_EXE_pumice"))
             .args(Self::arguments(more));
