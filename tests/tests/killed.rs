@@ -77,6 +77,58 @@ fn killed_qemu_job_takes_its_machine_along() {
 }
 
 #[test]
+fn what_a_power_command_started_is_ended_by_recovery() {
+    let lab = Lab::new();
+    let mut device = lab.device(&lab.board_of_the_rack("linux.board", ""));
+    let power = lab.path("power");
+    let script = format!(
+        "echo on >>{}; sleep 1000 & echo started; wait",
+        power.display()
+    );
+    device["commands"]["hard_reset"] = format!("sh -c '{script}'").into();
+    let run = lab.run(&job(&[OVERLAY, BOOT]), &device);
+    let mut running = run.args(["--format", "lava"]).start();
+    running.wait_for(">> started");
+    running.signal(Signal::KILL);
+    let killed = running.finish();
+    // The kernel ends the command itself, not what that started in the background.
+    let recovered = lab.command("recover", &killed.directory).finish();
+    assert_eq!(recovered.code, 0, "{}", recovered.output);
+    assert_eq!(lab.leftovers(&killed.directory), [""; 0]);
+}
+
+#[test]
+fn canceled_while_unpacking_leaves_nothing() {
+    let mut random = Random::new();
+    let mut archive = tar::Builder::new(Vec::new());
+    for number in 0..5000 {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(9);
+        header.set_mode(0o644);
+        let name = format!("some/directory/file-{number}");
+        archive
+            .append_data(&mut header, name, &b"something"[..])
+            .unwrap();
+    }
+    let archive = archive.into_inner().unwrap();
+    for _ in 0..5 {
+        let lab = Lab::new();
+        lab.file("rootfs.tar", &archive);
+        let image = format!("url: '{}', archive: tar", lab.url("rootfs.tar"));
+        let device = lab.device("true");
+        let mut running = lab
+            .run(&job(&[&deploy(&[("rootfs", &image)])]), &device)
+            .start();
+        running.wait_for("download-retry");
+        running.run_for(random.below(Duration::from_millis(200)));
+        running.signal(Signal::INT);
+        let finished = running.finish();
+        assert!([0, 130].contains(&finished.code), "{}", finished.output);
+        assert_eq!(lab.leftovers(&finished.directory), [""; 0]);
+    }
+}
+
+#[test]
 fn recovering_a_running_job_is_refused() {
     let lab = Lab::new();
     let device = lab.device(&lab.board_of_the_rack("silent.board", ""));

@@ -206,7 +206,12 @@ impl Context {
                 .map_err(|error| Fault::configuration(error.to_string()).with_command(command))?;
             self.consoles
                 .set_waiting_for(Some(format!("the end of the command '{line}'")));
-            run_command(&self.log, &line, &self.job.command_environment, deadline).await?;
+            let environment = &self.job.command_environment;
+            let ended = tokio::select! {
+                ended = run_command(&self.undos, &line, environment, deadline) => ended,
+                never = self.consoles.drain() => match never {},
+            };
+            ended?;
         }
         self.consoles.set_waiting_for(None);
         Ok(())
@@ -214,23 +219,37 @@ impl Context {
 }
 
 /// Runs one command and logs it the way LAVA's users know: the call, its lines, its end.
+///
+/// The processes it leaves when the runner is killed are ended by the undo.
 pub async fn run_command(
-    log: &JobLog,
+    undos: &Undos,
     command: &CommandLine,
     environment: &[(String, String)],
     deadline: Instant,
 ) -> Result<(), Fault> {
+    let log = undos.log();
     log.debug(format!("Calling: {command}"));
     let mut process = hal::process::Command::new(command.clone());
     for (name, value) in environment {
         process = process.env(name, value);
     }
+    let mut undo = None;
     let exit = process
-        .run(deadline, |line| {
-            log.debug(format!(">> {}", String::from_utf8_lossy(line)))
-        })
-        .await
-        .map_err(|error| super::fault::of_hal(&error))?;
+        .run_noting(
+            deadline,
+            |process| {
+                undo = Some(undos.register(Undo::KillGroup {
+                    pid: process.pid(),
+                    start_time: process.start_ticks(),
+                }));
+            },
+            |line| log.debug(format!(">> {}", String::from_utf8_lossy(line))),
+        )
+        .await;
+    if let Some(undo) = undo {
+        undos.done(undo);
+    }
+    let exit = exit.map_err(|error| super::fault::of_hal(&error))?;
     log.debug(format!(
         "Returned {} in {} seconds",
         exit.returncode(),

@@ -7,7 +7,7 @@ use super::{Context, JobLog, context::run_command};
 use crate::journal::{JOURNAL_FILE, Journal, Reader};
 use hal::process::{CommandLine, ProcessIdentity};
 use job::Fault;
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, path::Path, rc::Rc};
 use tokio::time::Instant;
 use wire::journal::{Record, Undo, UndoId};
 
@@ -33,6 +33,27 @@ impl Undos {
         }
     }
 
+    /// The undos of a journal that were not done. `log` goes on writing it.
+    fn resume(log: JobLog, journal: &Path) -> Result<Self, Fault> {
+        let undos = Self::new(log);
+        let mut reader = Reader::open(journal).map_err(|error| error.to_fault())?;
+        let mut open = undos.open.borrow_mut();
+        // A torn or damaged end hides nothing that was begun: an undo is written before its
+        // resource is taken.
+        while let Ok(Some(entry)) = reader.next_entry() {
+            match entry.record {
+                Record::Undo { id, undo } => {
+                    open.last = open.last.max(id.0);
+                    open.undos.push((id, undo));
+                }
+                Record::UndoDone { id } => open.undos.retain(|(known, _)| *known != id),
+                _ => {}
+            }
+        }
+        drop(open);
+        Ok(undos)
+    }
+
     /// Writes down how to give a resource back. Call this before taking it.
     pub fn register(&self, undo: Undo) -> UndoId {
         let mut open = self.open.borrow_mut();
@@ -53,6 +74,11 @@ impl Undos {
         self.log.record(Record::UndoDone { id });
     }
 
+    /// Where they are written down.
+    pub fn log(&self) -> &JobLog {
+        &self.log
+    }
+
     /// The undos that are still open, newest first.
     pub fn open(&self) -> Vec<(UndoId, Undo)> {
         self.open.borrow().undos.iter().rev().cloned().collect()
@@ -62,22 +88,36 @@ impl Undos {
 /// Replays what is still open, newest first; `last` (the job's directory) comes at the very end.
 pub(super) async fn replay_all(context: &Context, last: UndoId) -> Result<(), Fault> {
     let open = context.undos.open();
-    let (end, first): (Vec<_>, Vec<_>) = open.into_iter().partition(|(id, _)| *id == last);
-    let mut result = Ok(());
-    for (id, undo) in first.into_iter().chain(end) {
-        match replay(&undo, &context.job.command_environment, &context.log).await {
-            Ok(()) => context.undos.done(id),
+    let (end, mut all): (Vec<_>, Vec<_>) = open.into_iter().partition(|(id, _)| *id == last);
+    all.extend(end);
+    let environment = &context.job.command_environment;
+    replay_each(all, environment, &context.undos).await.1
+}
+
+/// Replays undos in order: how many worked, and the last fault. One that fails stops no other.
+async fn replay_each(
+    all: Vec<(UndoId, Undo)>,
+    environment: &[(String, String)],
+    undos: &Undos,
+) -> (usize, Result<(), Fault>) {
+    let (mut worked, mut result) = (0, Ok(()));
+    for (id, undo) in all {
+        match replay(&undo, environment, undos).await {
+            Ok(()) => {
+                worked += 1;
+                undos.done(id);
+            }
             Err(fault) => {
-                context.log.error(format!("clean-up failed: {fault}"));
+                undos.log.error(format!("clean-up failed: {fault}"));
                 result = Err(fault);
             }
         }
     }
-    result
+    (worked, result)
 }
 
 /// Gives one resource back. Doing it again does no harm.
-async fn replay(undo: &Undo, environment: &[(String, String)], log: &JobLog) -> Result<(), Fault> {
+async fn replay(undo: &Undo, environment: &[(String, String)], undos: &Undos) -> Result<(), Fault> {
     match undo {
         Undo::RemovePath { path } => match fs_err::remove_dir_all(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -96,11 +136,11 @@ async fn replay(undo: &Undo, environment: &[(String, String)], log: &JobLog) -> 
             commands,
             timeout,
         } => {
-            log.info(format!("Undoing '{name}'"));
+            undos.log.info(format!("Undoing '{name}'"));
             for command in commands {
                 let deadline = Instant::now() + *timeout;
                 if let Some(line) = CommandLine::from_words(command) {
-                    run_command(log, &line, environment, deadline).await?;
+                    run_command(undos, &line, environment, deadline).await?;
                 }
             }
             Ok(())
@@ -122,30 +162,16 @@ pub struct Recovered {
 ///
 /// # Errors
 /// When the journal cannot be read, its job still runs, or something cannot be given back.
-pub async fn recover(directory: &std::path::Path) -> Result<Recovered, Fault> {
+pub async fn recover(directory: &Path) -> Result<Recovered, Fault> {
     let (journal, recovery) = Journal::resume(directory).map_err(|error| error.to_fault())?;
-    // Only now, with the journal's lock, does nobody else add to it.
-    let open = open_undos(&directory.join(JOURNAL_FILE))?;
-    let was_needed = !recovery.ended || !open.is_empty();
     let log = JobLog::new(journal);
-    let environment = [(
-        "LAVA_JOB_ID".to_owned(),
-        recovery.header.job_id.as_str().to_owned(),
-    )];
-    let mut result = Ok(());
-    let mut undone = 0;
-    for (id, undo) in open.into_iter().rev() {
-        match replay(&undo, &environment, &log).await {
-            Ok(()) => {
-                undone += 1;
-                log.record(Record::UndoDone { id });
-            }
-            Err(fault) => {
-                log.error(format!("clean-up failed: {fault}"));
-                result = Err(fault);
-            }
-        }
-    }
+    // Only now, with the journal's lock, does nobody else add to it.
+    let undos = Undos::resume(log.clone(), &directory.join(JOURNAL_FILE))?;
+    let open = undos.open();
+    let was_needed = !recovery.ended || !open.is_empty();
+    let job_id = recovery.header.job_id.as_str().to_owned();
+    let environment = [("LAVA_JOB_ID".to_owned(), job_id)];
+    let (undone, result) = replay_each(open, &environment, &undos).await;
     if !recovery.ended {
         log.record(Record::Fault {
             level: None,
@@ -157,20 +183,4 @@ pub async fn recover(directory: &std::path::Path) -> Result<Recovered, Fault> {
     log.commit();
     log.finish()?;
     result.map(|()| Recovered { was_needed, undone })
-}
-
-/// The undos of a journal that were not done, oldest first.
-fn open_undos(journal: &std::path::Path) -> Result<Vec<(UndoId, Undo)>, Fault> {
-    let mut reader = Reader::open(journal).map_err(|error| error.to_fault())?;
-    let mut open = Vec::new();
-    // A torn or damaged end hides nothing that was begun: an undo is written before its resource
-    // is taken.
-    while let Ok(Some(entry)) = reader.next_entry() {
-        match entry.record {
-            Record::Undo { id, undo } => open.push((id, undo)),
-            Record::UndoDone { id } => open.retain(|(known, _)| *known != id),
-            _ => {}
-        }
-    }
-    Ok(open)
 }

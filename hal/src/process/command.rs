@@ -1,7 +1,7 @@
 //! What to start, and how it ended.
 
 use super::{
-    CommandLine, Running,
+    CommandLine, ProcessIdentity, Running,
     drive::{Pipe, drive},
     find_program,
     lines::LineSplitter,
@@ -155,6 +155,20 @@ impl Command {
     pub async fn run(
         &self,
         deadline: Instant,
+        on_line: impl FnMut(&[u8]),
+    ) -> Result<Exit, HalError> {
+        self.run_noting(deadline, |_| (), on_line).await
+    }
+
+    /// As [`Self::run`], and tells who it is as soon as it runs: to journal its undo, since what
+    /// it starts itself outlives a runner that is killed.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub async fn run_noting(
+        &self,
+        deadline: Instant,
+        on_start: impl FnOnce(ProcessIdentity),
         mut on_line: impl FnMut(&[u8]),
     ) -> Result<Exit, HalError> {
         let (reader, writer) = io::pipe().map_err(|error| self.cannot_start(error))?;
@@ -167,6 +181,9 @@ impl Command {
             [Stdio::null(), writer.into(), stderr.into()],
             Session::Detached,
         )?;
+        if let Some(identity) = running.identity() {
+            on_start(identity);
+        }
         let mut lines = LineSplitter::new(LINE_LIMIT);
         let (mut room, mut discarded) = (self.output_limit, 0);
         let take = |_: usize, bytes: &[u8]| {
