@@ -3,6 +3,7 @@
 
 pub mod actions;
 pub mod archive;
+mod blocking;
 pub mod download;
 pub mod expect;
 pub mod journal;

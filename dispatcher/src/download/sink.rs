@@ -162,7 +162,7 @@ impl OutputPlan {
             plan: self.clone(),
             canceled: Arc::clone(&canceled.0),
         };
-        let thread = tokio::task::spawn_blocking(move || work.run());
+        let thread = crate::blocking::spawn(move || work.run());
         Ok(Sink {
             thread,
             output: path,
@@ -205,7 +205,7 @@ impl OutputPlan {
                 .map(drop)
                 .map_err(Failure::Archive)
         };
-        tokio::task::spawn_blocking(extract)
+        crate::blocking::spawn(extract)
             .await
             .map_err(|_| Failure::Worker)??;
         Ok(path)

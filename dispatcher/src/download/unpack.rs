@@ -38,7 +38,7 @@ pub(super) async fn tar(
     let archive = archive.to_owned();
     let unpack =
         move || unpack(&archive, &directory, limits, flag).map(|unpacked| (directory, unpacked));
-    tokio::task::spawn_blocking(unpack)
+    crate::blocking::spawn(unpack)
         .await
         .map_err(|_| Failure::Worker)?
 }

@@ -93,6 +93,11 @@ impl Fetches {
         }
     }
 
+    /// Gives up what is being fetched.
+    pub fn cancel(&mut self) {
+        self.running.clear();
+    }
+
     fn is_under_way(&self, level: &Level) -> bool {
         self.planned.iter().any(|(known, ..)| known == level)
     }

@@ -34,6 +34,9 @@ use wire::journal::{Record, Undo};
 /// LAVA 2026.07 gives cleaning up this long; `finalize` may ask for less.
 const CLEAN_UP: Duration = Duration::from_secs(300);
 
+/// How long work on files may take to notice that nobody wants it any more.
+const STOPPING: Duration = Duration::from_secs(10);
+
 /// How a job ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -66,6 +69,10 @@ pub async fn run(
     let mut failure = execute(plan, &mut context, deadline, &stop).await.err();
     if let Err(fault) = finalize(plan, &mut context, cancel).await {
         failure.get_or_insert_with(|| of_job(fault));
+    }
+    context.fetches.cancel();
+    if !crate::blocking::ended(Instant::now() + STOPPING).await {
+        log.warning("work on files does not stop; some may be left");
     }
     if let Err(fault) = undo::replay_all(&context, work_dir).await {
         failure.get_or_insert_with(|| of_job(fault));

@@ -18,7 +18,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Fault> {
     let cancel = CancellationToken::new();
     let _stop = cancel.clone().drop_guard();
-    let working = tokio::task::spawn_blocking(move || work(cancel));
+    let working = crate::blocking::spawn(move || work(cancel));
     tokio::select! {
         done = working => done.unwrap_or_else(|error| Err(Fault::bug(error.to_string()))),
         never = context.consoles.drain() => match never {},

@@ -336,7 +336,7 @@ async fn stage(
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work)
+    crate::blocking::spawn(work)
         .await
         .map_err(|error| Fault::bug(format!("the work on an image stopped: {error}")))?
 }
