@@ -162,10 +162,12 @@ impl Row {
             format!("the hint does not say {:?}: {hint:?}", self.hints),
         );
         // Whoever watches sees what programs read.
-        require(
-            finished.output.contains(self.says),
-            "the message was not printed".to_owned(),
-        );
+        for text in [self.says, self.hints, &finished.fault("waited_for")] {
+            require(
+                finished.output.contains(text),
+                format!("{text:?} was not printed"),
+            );
+        }
         problems
     }
 
