@@ -1,7 +1,7 @@
 # Aliases. What they call is in demo/ and tools/; nothing is decided here.
 PREFIX ?= /usr/local
 
-.PHONY: demo test lint soak bench install
+.PHONY: demo test lint soak bench install interop
 
 demo:
 	demo/run
@@ -20,3 +20,6 @@ bench:
 
 install:
 	tools/install "$(PREFIX)"
+
+interop:
+	tests/interop/run

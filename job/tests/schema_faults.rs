@@ -137,6 +137,12 @@ fn plant(
 type Case = (&'static str, &'static str, &'static [&'static str]);
 
 const JOB_FAULTS: &[Case] = &[
+    // LAVA 2023.01 adds it to what it hands out.
+    (
+        "visibility: public",
+        "visibility: public\ncompatibility: 0",
+        &[],
+    ),
     // the job
     (
         "job_name: everything",

@@ -20,6 +20,8 @@ struct Case {
     job: &'static str,
     meanwhile: Meanwhile,
     is_public: bool,
+    /// What its tests report is within the limits of the server.
+    is_within_limits: bool,
     code: i32,
     health: &'static str,
     error_type: &'static str,
@@ -31,14 +33,20 @@ const COMPLETE: Case = Case {
     job: "reports",
     meanwhile: Meanwhile::Wait,
     is_public: true,
+    is_within_limits: true,
     code: 0,
     health: "Complete",
     error_type: "",
     device_health: "Good",
 };
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     COMPLETE,
+    Case {
+        job: "limits",
+        is_within_limits: false,
+        ..COMPLETE
+    },
     Case {
         job: "prompt",
         code: 4,
@@ -86,7 +94,7 @@ fn a_lava_server_takes_logs_and_results() {
         started.elapsed()
     );
     let worker = Worker::register(&server);
-    server.add_devices(&["scripted", "broken", "qemu"]);
+    server.add_devices(&["scripted", "limits", "broken", "qemu"]);
     for case in CASES {
         if let Some(job) = job_file(&server, case.job) {
             run(&server, &worker, &case, &job);
@@ -132,7 +140,7 @@ fn run(server: &Server, worker: &Worker<'_>, case: &Case, job: &std::path::Path)
         case.job
     );
 
-    let compared = compare::all(server, &report, case.is_public);
+    let compared = compare::all(server, &report, case.is_public, case.is_within_limits);
     eprintln!(
         "{}: {} in {:.1?}; {} lines in {} requests ({} sent again); {} cases, {} measurements, {} \
          in sets; {} rows of exports",

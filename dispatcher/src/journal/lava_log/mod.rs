@@ -4,7 +4,8 @@
 //! `- {"dt": "2026-11-20T11:33:11.314152+00:00", "lvl": "info", "msg": "…"}`. Level, texts and the
 //! order of keys are those of LAVA 2026.07. Where LAVA writes a number as `! "12"`, this view writes
 //! `12`: its server reads both. What a board prints in one line of [`LIMIT`] characters or more
-//! comes in several records; LAVA replaces it by a remark.
+//! comes in several records; LAVA replaces it by a remark. What its server cannot keep of a result
+//! is changed; `docs/interop.md` says what.
 
 mod console;
 mod sink;

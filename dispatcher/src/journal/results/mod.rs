@@ -443,3 +443,29 @@ fn mask_fault(fault: &Fault, masker: &Masker) -> Fault {
     masked.console = fault.console.iter().map(text).collect();
     masked
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suite_takes_what_its_cases_say_they_take() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut log = LavaLog::new();
+        let mut results = Results::new(directory.path());
+        for micros in [4_000, 6_000, 6_000, 1_234_567] {
+            let entry = Entry {
+                at_micros: 0,
+                record: Record::Result(CaseResult {
+                    definition: "lava".into(),
+                    duration: Some(Duration::from_micros(micros)),
+                    ..CaseResult::default()
+                }),
+            };
+            log.push(&entry, &mut Vec::new());
+            results.push(&entry, &log, 0);
+        }
+        let suite = &results.summary().suites[0];
+        assert_eq!(suite.duration, Duration::from_millis(1_250));
+    }
+}
