@@ -170,12 +170,12 @@ fn push_printable(text: &str, out: &mut Vec<u8>) {
     let mut start = 0;
     for (at, character) in text.char_indices() {
         if matches!(character, '\u{7f}'..='\u{9f}') {
-            out.extend_from_slice(text[start..at].as_bytes());
+            out.extend_from_slice(&text.as_bytes()[start..at]);
             out.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes());
             start = at + character.len_utf8();
         }
     }
-    out.extend_from_slice(text[start..].as_bytes());
+    out.extend_from_slice(&text.as_bytes()[start..]);
 }
 
 /// How many bytes at the end are the beginning of a character.

@@ -83,6 +83,10 @@ struct Story {
     events: Vec<String>,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "records are made for the call"
+)]
 impl Story {
     fn new() -> Self {
         let began = Instant::now();
