@@ -376,8 +376,10 @@ impl Consoles {
     }
 
     /// The next thing that happens on any console.
+    ///
+    /// Writes the journal before it waits, not before it reads on: a board that floods its console
+    /// is read without a write for each of its chunks.
     async fn event(&mut self, active: Option<&Namespace>) -> Event {
-        self.log.commit();
         for (namespace, session) in &mut self.sessions {
             let feedback = active.is_some_and(|active| active != namespace);
             if session.feedback != feedback {
@@ -388,7 +390,7 @@ impl Consoles {
                 });
             }
         }
-        let (sessions, buffer) = (&mut self.sessions, &mut self.buffer);
+        let (sessions, buffer, log) = (&mut self.sessions, &mut self.buffer, &self.log);
         poll_fn(|poller| {
             for (namespace, session) in sessions.iter_mut().filter(|(_, session)| !session.closed) {
                 if let Poll::Ready(read) = session.console.poll_read(poller, buffer) {
@@ -406,6 +408,7 @@ impl Consoles {
                     });
                 }
             }
+            log.commit();
             Poll::Pending
         })
         .await
