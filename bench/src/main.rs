@@ -32,8 +32,9 @@ struct Arguments {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
 
-    /// How often each flood is run
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// How often each flood is run by the bare loop and by pumice; LAVA, which takes long, runs it
+    /// three times at most
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..=1000))]
     floods: u32,
 
     /// Console lines of a flood

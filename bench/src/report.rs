@@ -8,6 +8,8 @@ use std::io::{self, Write};
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
+    /// Whether it was only to be shown that everything works: the figures then mean nothing.
+    pub(crate) quick: bool,
     /// The version of LAVA that ran, when one did.
     pub(crate) lava: Option<String>,
     pub(crate) cases: Vec<Case>,
@@ -19,7 +21,7 @@ pub(crate) struct Machine {
     pub(crate) cores: usize,
     pub(crate) kernel: String,
     /// The load before the first run: figures of a busy machine say little.
-    pub(crate) load: String,
+    pub(crate) load: f64,
 }
 
 /// Figures that belong together.
@@ -47,9 +49,14 @@ impl Machine {
             load: read("/proc/loadavg")
                 .split(' ')
                 .next()
-                .unwrap_or_default()
-                .to_owned(),
+                .and_then(|minute| minute.parse().ok())
+                .unwrap_or_default(),
         }
+    }
+
+    /// Whether others use more than a quarter of it.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.load > self.cores as f64 / 4.0
     }
 }
 
@@ -65,6 +72,9 @@ impl Report {
             out,
             "{cores} cores, Linux {kernel}, load {load} at the start"
         )?;
+        if self.quick {
+            writeln!(out, "a quick run: the figures mean nothing")?;
+        }
         match &self.lava {
             Some(version) => writeln!(out, "lava-run: {version}")?,
             None => writeln!(

@@ -2,9 +2,10 @@
 
 use super::{JournalError, Reader, append::AppendFile};
 use fs_err::{File, OpenOptions, os::unix::fs::OpenOptionsExt};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 use std::{
     io,
+    num::NonZeroU64,
     path::{Path, PathBuf},
     time::{Instant, SystemTime},
 };
@@ -19,6 +20,10 @@ const WRITE_AT: usize = 256 << 10;
 
 /// After a failed write no more than this is kept for the next attempt.
 const KEEP_AT_MOST: usize = 4 << 20;
+
+/// Each time so much was written, the system is asked to begin putting it on the disk: the sync at
+/// the end of a job then has little left to wait for, however much the board printed.
+const WRITE_BACK_AT: u64 = 4 << 20;
 
 /// Time since the journal was opened, from a clock that never goes back.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +49,34 @@ pub struct Writer {
     file: AppendFile,
     clock: Clock,
     last_micros: u64,
+    write_back: WriteBack,
+}
+
+/// Which part of the file is on its way to the disk.
+#[derive(Debug, Default)]
+struct WriteBack {
+    /// Up to here it was asked for.
+    begun: u64,
+    written: u64,
+}
+
+impl WriteBack {
+    /// Takes note of bytes at the end of the file. What it asks for is a favour: nothing depends
+    /// on whether it is done.
+    fn note(&mut self, file: &File, bytes: u64) {
+        self.written += bytes;
+        let due = self.written - self.begun;
+        if due >= WRITE_BACK_AT {
+            // Dirty pages that are not needed are written, in the background.
+            let _ = fadvise(
+                file.file(),
+                self.begun,
+                NonZeroU64::new(due),
+                Advice::DontNeed,
+            );
+            self.begun = self.written;
+        }
+    }
 }
 
 /// What [`Writer::resume`] found in a journal whose writer is gone.
@@ -87,6 +120,7 @@ impl Writer {
                 offset: 0,
             },
             last_micros: 0,
+            write_back: WriteBack::default(),
         };
         writer.file.buffer().extend_from_slice(&frame::prelude());
         writer.append_at(0, Record::Header(header))?;
@@ -132,6 +166,10 @@ impl Writer {
                 offset: last_micros.max(since_start),
             },
             last_micros,
+            write_back: WriteBack {
+                begun: whole,
+                written: whole,
+            },
         };
         Ok((writer, recovery))
     }
@@ -153,7 +191,7 @@ impl Writer {
     /// As for [`Self::append`].
     pub fn append_at(&mut self, at_micros: u64, record: Record) -> Result<Entry, JournalError> {
         if self.file.pending() > KEEP_AT_MOST {
-            self.file.flush()?;
+            self.commit()?;
         }
         let at_micros = at_micros.max(self.last_micros);
         if let Err(source) = frame::encode(at_micros, &record, self.file.buffer()) {
@@ -165,7 +203,7 @@ impl Writer {
         self.last_micros = at_micros;
         if self.file.pending() > WRITE_AT {
             // The record is kept either way; the commit tries again and reports the error.
-            let _ = self.file.flush();
+            let _ = self.commit();
         }
         Ok(Entry { at_micros, record })
     }
@@ -177,7 +215,11 @@ impl Writer {
     /// The disk is full ([`JournalError::is_full`]) or failed. What was written before stays whole;
     /// what was not still waits, and the next commit goes on exactly there.
     pub fn commit(&mut self) -> Result<(), JournalError> {
-        self.file.flush()
+        let waiting = self.file.pending();
+        let flushed = self.file.flush();
+        let written = waiting - self.file.pending();
+        self.write_back.note(self.file.file(), written as u64);
+        flushed
     }
 
     /// Has the system put the journal on the disk: it survives a power cut from here on.

@@ -364,8 +364,10 @@ impl Consoles {
     }
 
     /// The next thing that happens on any console.
+    ///
+    /// Writes the journal before it waits, not before it reads on: a board that floods its console
+    /// is read without a write for each of its chunks.
     async fn event(&mut self, active: Option<&Namespace>) -> Event {
-        self.log.commit();
         for (namespace, session) in &mut self.sessions {
             let feedback = active.is_some_and(|active| active != namespace);
             if session.feedback != feedback {
@@ -376,7 +378,7 @@ impl Consoles {
                 });
             }
         }
-        let (sessions, buffer) = (&mut self.sessions, &mut self.buffer);
+        let (sessions, buffer, log) = (&mut self.sessions, &mut self.buffer, &self.log);
         let (namespace, read) = poll_fn(|poller| {
             let open = sessions
                 .iter_mut()
@@ -386,6 +388,7 @@ impl Consoles {
                     return Poll::Ready((namespace.clone(), read));
                 }
             }
+            log.commit();
             Poll::Pending
         })
         .await;
