@@ -140,6 +140,14 @@ fn run(server: &Server, worker: &Worker<'_>, case: &Case, job: &std::path::Path)
         case.job
     );
 
+    // The secret of the job that is not public, which its board prints.
+    let shows = |text| report.lines.iter().any(|line| line.contains(text));
+    assert!(
+        case.is_public || !shows("Scripted Linux 1.0"),
+        "a secret shows"
+    );
+    assert!(case.is_public || shows("[MASKED] board"), "none was hidden");
+
     let compared = compare::all(server, &report, case.is_public, case.is_within_limits);
     eprintln!(
         "{}: {} in {:.1?}; {} lines in {} requests ({} sent again); {} cases, {} measurements, {} \
