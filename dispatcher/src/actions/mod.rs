@@ -180,6 +180,7 @@ pub fn quoted(patterns: &[&str]) -> String {
 /// The fault of a method that is planned but not runnable. `preflight` reports it before a board
 /// is touched.
 pub fn unsupported(what: &str) -> Fault {
-    Fault::job(format!("this version of Pumice cannot run {what}"))
-        .with_hint("`pumice plan` shows the actions of the job; the README says what runs today")
+    Fault::job(format!("this version of Pumice cannot run {what}")).with_hint(
+        "`pumice plan` shows the actions of the job; docs/lava-compat.md says what can run",
+    )
 }
