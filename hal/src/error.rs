@@ -28,6 +28,8 @@ pub enum ErrorKind {
     InvalidInput,
     /// A command ran to its end and reported failure.
     CommandFailed,
+    /// The hardware accepted a request and did not follow it.
+    Unconfirmed,
     /// None of the above.
     Other,
 }

@@ -11,7 +11,9 @@
 
 pub mod console;
 pub mod device;
+pub mod discover;
 pub mod error;
+pub mod lab;
 pub mod power;
 pub mod process;
 pub mod recording;

@@ -59,7 +59,7 @@ async fn commands_run_in_order_with_the_environment_of_the_job() {
         .collect();
     assert_eq!(log, ["first 42", "end 0", "second", "end 0"]);
     assert_eq!(epoch.current(), Epoch(1));
-    assert_eq!(power.state().await, None);
+    assert_eq!(power.state(soon()).await.unwrap(), None);
     assert!(
         !format!("{power:?}").contains("42"),
         "the environment may hold secrets"
@@ -113,11 +113,11 @@ async fn a_command_that_hangs_ends_with_the_deadline() {
 async fn virtual_board_is_on_while_its_process_runs() {
     let epoch = EpochCounter::default();
     let mut power = ProcessPower::new(Command::new(shell("exec sleep 600")), epoch.clone());
-    assert_eq!(power.state().await, Some(PowerState::Off));
+    assert_eq!(power.state(soon()).await.unwrap(), Some(PowerState::Off));
     for _ in 0..2 {
         power.set(PowerAction::On, soon()).await.unwrap();
         assert_eq!(
-            (power.state().await, epoch.current()),
+            (power.state(soon()).await.unwrap(), epoch.current()),
             (Some(PowerState::On), Epoch(1))
         );
     }
@@ -128,7 +128,7 @@ async fn virtual_board_is_on_while_its_process_runs() {
     assert_eq!(epoch.current(), Epoch(2));
     for _ in 0..2 {
         power.set(PowerAction::Off, soon()).await.unwrap();
-        assert_eq!(power.state().await, Some(PowerState::Off));
+        assert_eq!(power.state(soon()).await.unwrap(), Some(PowerState::Off));
     }
     assert!(!second.is_alive());
 }
@@ -141,5 +141,5 @@ async fn virtual_board_that_ends_by_itself_is_off() {
     if let Some(process) = process {
         wait_until_dead(process).await;
     }
-    assert_eq!(power.state().await, Some(PowerState::Off));
+    assert_eq!(power.state(soon()).await.unwrap(), Some(PowerState::Off));
 }

@@ -77,15 +77,11 @@ impl PowerControl for ProcessPower {
         Ok(())
     }
 
-    fn supports(&self, _: PowerAction) -> bool {
-        true
-    }
-
-    async fn state(&mut self) -> Option<PowerState> {
-        Some(if self.has_power() {
+    async fn state(&mut self, _: Instant) -> Result<Option<PowerState>, HalError> {
+        Ok(Some(if self.has_power() {
             PowerState::On
         } else {
             PowerState::Off
-        })
+        }))
     }
 }

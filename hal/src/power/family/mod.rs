@@ -1,0 +1,7 @@
+//! The protocols that PDUs speak. Each family is a file here and a table of vendors in
+//! `../tables`; [`FAMILIES`] is the list.
+
+use super::models::Family;
+
+/// Every family, in the order of the documentation.
+pub const FAMILIES: &[&Family] = &[];
