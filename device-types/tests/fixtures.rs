@@ -1,5 +1,6 @@
 //! Each fixture device as our device types render it.
 
+use reference_data::reference_data;
 use templates::{Device, Rendered, Renderer, Scheduled};
 
 fn render(device: Device<'_>, context: &yaml::Map) -> Rendered {
@@ -74,26 +75,9 @@ fn load(text: &str) -> yaml::Node {
     yaml::load(text, &yaml::Limits::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Recorded test data; `None`, loudly, where it is not there.
-fn shared(path: &str) -> Option<std::path::PathBuf> {
-    let root = std::env::var_os("PUMICE_SHARED").map_or_else(
-        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        std::path::PathBuf::from,
-    );
-    let found = Some(root.join(path)).filter(|path| path.exists());
-    if found.is_none() {
-        let place = root.display();
-        #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-        {
-            eprintln!("SKIPPED: no {path} in {place}");
-        }
-    }
-    found
-}
-
 #[test]
 fn a_labs_device_file_gives_the_virtual_machine_it_gives_in_lava() {
-    let Some(golden) = shared("golden/peer/qemu") else {
+    let Some(golden) = reference_data("golden/peer/qemu") else {
         return;
     };
     let mut context = yaml::Map::new();

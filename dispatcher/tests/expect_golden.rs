@@ -11,21 +11,7 @@ use dispatcher::expect::{
     signal::Run,
     test_run::{ParsePattern, RunDefinition},
 };
-use std::path::PathBuf;
-
-/// The folder with recorded LAVA output, when this machine has it.
-fn recorded(name: &str) -> Option<String> {
-    let root = std::env::var_os("PUMICE_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
-    let path = root.join("golden/peer").join(name);
-    let text = fs_err::read_to_string(&path).ok();
-    if text.is_none() {
-        eprintln!("SKIPPED: no {}; set PUMICE_SHARED", path.display());
-    }
-    text
-}
+use reference_data::reference_data;
 
 /// The text of a double-quoted YAML scalar that LAVA wrote.
 fn unquoted(text: &str) -> String {
@@ -60,9 +46,10 @@ fn value(record: &str, key: &str) -> Option<String> {
 
 #[test]
 fn a_recorded_job_gives_the_results_that_lava_recorded() {
-    let Some(log) = recorded("qemu/logs.yaml") else {
+    let Some(log) = reference_data("golden/peer/qemu/logs.yaml") else {
         return;
     };
+    let log = fs_err::read_to_string(log).unwrap();
     let definition = |name: &str, uuid: &str| RunDefinition {
         run: Run {
             name: name.to_owned(),

@@ -5,6 +5,7 @@ mod support;
 
 use dispatcher::journal::{LavaLog, Views};
 use job::{CaseResult, Fault, JobId, Level, Namespace, TestResult};
+use reference_data::reference_data;
 use serde_json::{Map, Value};
 use std::{path::Path, time::Duration};
 use wire::journal::{ConnectionId, Entry, Epoch, FORMAT, Header, LogLevel, Record, Signal};
@@ -218,7 +219,7 @@ fn entries(lines: &[Value]) -> Vec<Entry> {
 }
 
 fn golden(path: &str) -> Option<Vec<Value>> {
-    let text = fs_err::read_to_string(support::shared(path)?).expect("the log is readable");
+    let text = fs_err::read_to_string(reference_data(path)?).expect("the log is readable");
     let mut lines: Vec<Value> = text.lines().map(parse_line).collect();
     for line in &mut lines {
         // LAVA logs the patterns of the kernel as a list, once; our messages are texts.
@@ -286,7 +287,7 @@ fn without_times(text: &str) -> String {
 }
 
 fn assert_same_export(ours: &Path, golden: &str, normalise: impl Fn(&str) -> String) {
-    let Some(golden) = support::shared(golden) else {
+    let Some(golden) = reference_data(golden) else {
         return;
     };
     let read = |path: &Path| fs_err::read_to_string(path).expect("the export is readable");
@@ -366,7 +367,7 @@ fn the_description_and_the_result_are_those_of_lava() {
         let Some(lines) = golden(&format!("{job}/logs.yaml")) else {
             return;
         };
-        let Some(plan) = support::shared(&format!("{job}/description.yaml")) else {
+        let Some(plan) = reference_data(&format!("{job}/description.yaml")) else {
             return;
         };
         let plan = fs_err::read_to_string(plan).expect("the plan is readable");

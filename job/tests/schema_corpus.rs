@@ -2,24 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use job::schema::{InFile, check_device, check_job};
+use reference_data::reference_data;
 use std::path::{Path, PathBuf};
-
-/// Recorded test data; `None`, loudly, where it is not there.
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("PUMICE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
-    let found = Some(root.join(path)).filter(|path| path.exists());
-    if found.is_none() {
-        let place = root.display();
-        #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-        {
-            eprintln!("SKIPPED: no {path} in {place}");
-        }
-    }
-    found
-}
 
 /// What `check` finds in the files of a folder.
 fn problems(folder: &Path, check: fn(&yaml::Node) -> Vec<job::Problem>) -> (usize, Vec<String>) {
@@ -48,7 +32,7 @@ fn problems(folder: &Path, check: fn(&yaml::Node) -> Vec<job::Problem>) -> (usiz
 
 #[test]
 fn jobs_that_lava_accepts_have_no_problems() {
-    let Some(jobs) = shared("corpus/jobs") else {
+    let Some(jobs) = reference_data("corpus/jobs") else {
         return;
     };
     let (count, found) = problems(&jobs, check_job);
@@ -64,7 +48,7 @@ fn jobs_that_lava_accepts_have_no_problems() {
 #[test]
 fn jobs_that_lava_ran_have_no_problems() {
     for folder in ["qemu", "fake", "uboot"] {
-        let Some(folder) = shared(&format!("golden/peer/{folder}")) else {
+        let Some(folder) = reference_data(&format!("golden/peer/{folder}")) else {
             return;
         };
         for entry in fs_err::read_dir(&folder).unwrap() {
@@ -84,7 +68,7 @@ fn jobs_that_lava_ran_have_no_problems() {
 
 #[test]
 fn devices_that_lava_renders_have_no_problems() {
-    let Some(devices) = shared("corpus/rendered") else {
+    let Some(devices) = reference_data("corpus/rendered") else {
         return;
     };
     let (count, found) = problems(&devices, check_device);

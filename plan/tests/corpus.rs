@@ -7,6 +7,7 @@
 
 mod support;
 
+use reference_data::reference_data;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +37,7 @@ struct Pair {
 }
 
 fn corpus() -> Option<Corpus> {
-    let folder = support::shared()?.join("corpus");
+    let folder = reference_data("corpus")?;
     let index: Value = json(&folder.join("index.json"));
     let text = |entry: &Value, key: &str| entry[key].as_str().expect("a name").to_owned();
     let pairs: Vec<Pair> = index

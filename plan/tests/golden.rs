@@ -3,6 +3,7 @@
 mod support;
 
 use plan::{Action, Step};
+use reference_data::reference_data;
 use serde_json::{Value, json};
 use std::path::Path;
 use yaml::{Int, Node};
@@ -46,7 +47,7 @@ fn contract(list: &Node) -> Value {
 
 #[test]
 fn descriptions_are_those_lava_recorded() {
-    let Some(shared) = support::shared() else {
+    let Some(shared) = reference_data("") else {
         return;
     };
     for board in ["qemu", "uboot"] {
@@ -61,7 +62,7 @@ fn descriptions_are_those_lava_recorded() {
 
 #[test]
 fn recorded_jobs_need_nothing_that_is_missing() {
-    let Some(shared) = support::shared() else {
+    let Some(shared) = reference_data("") else {
         return;
     };
     let peer = shared.join("golden/peer");
@@ -92,7 +93,7 @@ fn each(actions: &[Action], look: &mut impl FnMut(&Action)) {
 
 #[test]
 fn the_emulator_gets_what_the_recorded_command_line_had() {
-    let Some(shared) = support::shared() else {
+    let Some(shared) = reference_data("") else {
         return;
     };
     let plan = planned(&shared.join("golden/peer/qemu"), "job.yaml");

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod support;
 
+use reference_data::reference_data;
 use std::{collections::BTreeMap, path::Path};
 use templates::{Device, Renderer, Scheduled};
 
@@ -28,7 +29,7 @@ fn pairs(corpus: &Path) -> BTreeMap<String, (String, String)> {
 
 #[test]
 fn devices_render_as_lava_renders_them() {
-    let Some(corpus) = support::shared("corpus") else {
+    let Some(corpus) = reference_data("corpus") else {
         return;
     };
     let renderer = Renderer::new()

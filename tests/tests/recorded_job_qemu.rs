@@ -1,13 +1,14 @@
 //! The job that a real LAVA was recorded with, run here: the same cases with the same results.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use integration::{Run, demo_images, reference_data, skipped};
+use integration::{Run, demo_images, skipped};
+use reference_data::reference_data;
 use std::{collections::BTreeMap, path::Path};
 use yaml::{Limits, Node};
 
 #[test]
 fn recorded_qemu_job_gives_the_recorded_results() {
-    let (Some(reference), Some(images)) = (reference_data(), demo_images()) else {
+    let (Some(reference), Some(images)) = (reference_data(""), demo_images()) else {
         return;
     };
     let golden = reference.join("golden/peer/qemu");

@@ -186,7 +186,7 @@ pub enum Record {
     },
     /// The power of the board was switched.
     Power {
-        /// `on`, `off` or `reset`.
+        /// The device's command: `power_on`, `power_off`, `hard_reset`.
         operation: String,
         /// Whether that worked.
         ok: bool,

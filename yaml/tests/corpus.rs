@@ -4,7 +4,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use support::{Oracle, agree, answer, hex, shared};
+use support::{Oracle, agree, answer, hex};
 use yaml::{Limits, load_bytes};
 
 fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -24,7 +24,9 @@ fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn real_documents_load_as_in_pyyaml() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = reference_data::reference_data("") else {
+        return;
+    };
     let Some(mut oracle) = Oracle::start() else {
         return;
     };

@@ -7,7 +7,7 @@ mod support;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use support::{Oracle, hex, shared};
+use support::{Oracle, hex};
 use yaml::{Limits, load};
 
 /// What a job costs to load decides how long a server with a thousand of them takes to start.
@@ -63,7 +63,7 @@ fn loads_faster_than_pyyaml() {
         return;
     };
     let mut documents = vec![("job".to_owned(), job()), ("log".to_owned(), log())];
-    if let Some(shared) = shared() {
+    if let Some(shared) = reference_data::reference_data("") {
         let folder = fs_err::read_dir(shared.join("corpus/rendered")).expect("rendered devices");
         let mut paths: Vec<_> = folder
             .map(|entry| entry.expect("an entry").path())

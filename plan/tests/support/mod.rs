@@ -7,24 +7,7 @@
 
 use job::{Definition, Device, JobId, Problem};
 use plan::{Facts, Plan};
-use std::path::PathBuf;
 use yaml::{Limits, Node};
-
-/// The folder with LAVA's test data; `None`, said loudly, where it is not there.
-pub(crate) fn shared() -> Option<PathBuf> {
-    let folder = std::env::var_os("PUMICE_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!(
-        "SKIPPED: {} is not there; set PUMICE_SHARED to the folder with the corpus",
-        folder.display()
-    );
-    None
-}
 
 /// Loads a YAML text that is known to be one.
 pub(crate) fn load(text: &str) -> Node {

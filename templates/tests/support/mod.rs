@@ -2,12 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    io::Write,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{collections::BTreeMap, io::Write, process::Stdio};
 use templates::{Device, Error, Renderer, Scheduled};
 
 /// Templates of one rendering, and what they are rendered with.
@@ -97,19 +92,6 @@ pub(crate) fn jinja2(cases: &[Case]) -> Option<Vec<Result<String, String>>> {
         None => Err(reply["error"].as_str().unwrap_or_default().to_owned()),
     };
     Some(replies.iter().map(reply).collect())
-}
-
-/// Recorded test data; `None`, loudly, where it is not there.
-pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("PUMICE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
-    let found = Some(root.join(path)).filter(|path| path.exists());
-    if found.is_none() {
-        eprintln!("SKIPPED: no {path} in {}", root.display());
-    }
-    found
 }
 
 /// JSON as YAML.

@@ -1,5 +1,5 @@
 //! What the tests of this crate share: PyYAML as the judge, a form of values that can be compared
-//! with it, random numbers, and the way to the shared test data.
+//! with it, random numbers.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(
     clippy::print_stdout,
@@ -11,24 +11,9 @@ pub(crate) mod cases;
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use yaml::{Int, Node, Value};
-
-/// The folder with data shared between projects, or nothing with a loud word about it.
-pub(crate) fn shared() -> Option<PathBuf> {
-    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let path = std::env::var_os("PUMICE_SHARED").map_or_else(default, PathBuf::from);
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!(
-        "SKIPPED: no shared test data at {}; set PUMICE_SHARED",
-        path.display()
-    );
-    None
-}
 
 /// A Python process that answers what PyYAML would do.
 pub(crate) struct Oracle {
