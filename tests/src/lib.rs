@@ -30,18 +30,6 @@ pub fn root() -> &'static Path {
         .unwrap_or(Path::new("."))
 }
 
-/// Reference data that the project does not carry: `$PUMICE_SHARED`, else `shared` beside the
-/// checkout. Says loudly when it is not there, so that a skipped case is seen.
-pub fn reference_data() -> Option<PathBuf> {
-    let path =
-        std::env::var_os("PUMICE_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
-    if path.is_dir() {
-        return Some(path);
-    }
-    skipped("the reference data is not here (PUMICE_SHARED)");
-    None
-}
-
 /// The demo's kernel and ramdisk, as `demo/image` makes them: `$PUMICE_DEMO_IMAGES`.
 pub fn demo_images() -> Option<PathBuf> {
     let path = std::env::var_os("PUMICE_DEMO_IMAGES")
@@ -88,5 +76,11 @@ pub fn shell(script: &str, path: &Path) -> Option<Vec<u8>> {
     reason = "tests start programs as a user would"
 )]
 fn command(program: &Path) -> Command {
-    Command::new(program)
+    // Tests may run in the background of a script, where shells have Ctrl-C ignored, and so would
+    // the programs they start. They are started as from a terminal.
+    let mut command = Command::new("env");
+    command
+        .arg("--default-signal=INT,QUIT,HUP,TERM")
+        .arg(program);
+    command
 }
