@@ -1,5 +1,6 @@
-//! The console stack without a terminal: bytes from memory through everything that a job does with
-//! what a board prints, down to the journal and its views in real files.
+//! The console stack without the rest of a job: bytes from memory, or of a board on a terminal,
+//! through everything that a job does with what a board prints, down to the journal and its views in
+//! real files.
 //!
 //! The one part that uses the project's own code instead of looking at a process from outside, and
 //! in a process of its own like the others.
@@ -14,11 +15,16 @@ use dispatcher::{
         consoles::{Consoles, Wait},
     },
 };
-use hal::{HalError, console::Console};
+use hal::{
+    HalError,
+    console::{Console, PtyConsole, PtyOptions},
+    process::CommandLine,
+};
 use job::{JobId, Namespace};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::{
+    ffi::OsString,
     fmt::Write,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -56,18 +62,21 @@ pub(crate) enum Phase {
 pub(crate) struct Arguments {
     #[arg(long, value_enum)]
     pub(crate) phase: Phase,
-    /// Megabytes that the board prints
-    #[arg(long)]
+    /// Megabytes that the board in memory prints
+    #[arg(long, default_value_t = 1)]
     pub(crate) megabytes: usize,
     /// Bytes that one read gives at most
-    #[arg(long)]
+    #[arg(long, default_value_t = 4096)]
     pub(crate) read: usize,
+    /// A program that plays the board on a terminal, instead of the one in memory
+    #[arg(last = true)]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// What it took, in seconds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Took {
-    /// Bytes that went through.
+    /// Bytes that went through; 0 when only the board knows.
     pub(crate) bytes: u64,
     pub(crate) wall: f64,
     pub(crate) cpu: f64,
@@ -89,14 +98,13 @@ async fn run(arguments: &Arguments) -> Result<Took, Problem> {
     let log = JobLog::new(journal.map_err(Problem::while_doing("create a journal"))?);
     let mut consoles = Consoles::new(log.clone(), Undos::new(log.clone()));
     let namespace = Namespace::common();
-    let text = match arguments.phase {
-        Phase::Boot | Phase::LookAround => boot_text(),
-        Phase::Test => test_text(),
-    };
-    let total = arguments.megabytes * 1_000_000;
-    let memory = Memory::new(text, total, arguments.read);
-    consoles.open(&namespace, "memory", Box::new(memory), None);
-    let (started, cpu) = (Instant::now(), cpu_time());
+    let (mut started, mut cpu) = (Instant::now(), cpu_time());
+    let (console, bytes) = board(arguments)?;
+    if arguments.command.is_empty() {
+        // Making the text is not part of it; starting a program is, as for the bare loop.
+        (started, cpu) = (Instant::now(), cpu_time());
+    }
+    consoles.open(&namespace, "board", console, None);
     match arguments.phase {
         Phase::Boot => wait(&mut consoles, &namespace, &PROMPTS).await?,
         Phase::LookAround => {
@@ -107,7 +115,7 @@ async fn run(arguments: &Arguments) -> Result<Took, Problem> {
     }
     log.commit();
     let took = Took {
-        bytes: (START.len() + total + END.len()) as u64,
+        bytes,
         wall: started.elapsed().as_secs_f64(),
         cpu: cpu_time().saturating_sub(cpu).as_secs_f64(),
     };
@@ -115,6 +123,24 @@ async fn run(arguments: &Arguments) -> Result<Took, Problem> {
         Some(fault) => Err(Problem::new(fault.to_string())),
         None => Ok(took),
     }
+}
+
+/// The board's console, and how many bytes it will give where that is known.
+fn board(arguments: &Arguments) -> Result<(Box<dyn Console>, u64), Problem> {
+    if let [program, words @ ..] = &arguments.command[..] {
+        let line = CommandLine::new(program).args(words);
+        let console = PtyConsole::spawn(line, PtyOptions::default());
+        let console = console.map_err(Problem::while_doing("start the board"))?;
+        return Ok((Box::new(console), 0));
+    }
+    let text = match arguments.phase {
+        Phase::Boot | Phase::LookAround => boot_text(),
+        Phase::Test => test_text(),
+    };
+    let total = arguments.megabytes * 1_000_000;
+    let bytes = (START.len() + total + END.len()) as u64;
+    let memory = Memory::new(text, total, arguments.read);
+    Ok((Box::new(memory), bytes))
 }
 
 /// As `auto-login-action` does.
@@ -155,7 +181,6 @@ async fn follow(consoles: &mut Consoles, namespace: &Namespace) -> Result<(), Pr
         fields: Vec::new(),
     }]);
     let mut events = Vec::new();
-    let mut results = 0;
     // The console closes at the end of the text.
     while let Ok(chunk) = consoles.next_chunk(namespace).await {
         let mut rest: &[u8] = &chunk.bytes;
@@ -163,14 +188,14 @@ async fn follow(consoles: &mut Consoles, namespace: &Namespace) -> Result<(), Pr
             let taken = test.push_until_event(rest, &mut |event| events.push(event));
             consoles.record_bytes(namespace, &rest[..taken]);
             rest = &rest[taken..];
-            let is_result = |event: &TestEvent| matches!(event, TestEvent::Result(_));
-            results += events.drain(..).filter(is_result).count();
+            for event in events.drain(..) {
+                if let TestEvent::Raise(fault) = event {
+                    return Err(Problem::new(fault.to_string()));
+                }
+            }
         }
     }
-    if results > 0 {
-        return Ok(());
-    }
-    Err(Problem::new("no result was found"))
+    Ok(())
 }
 
 fn header() -> Header {

@@ -3,12 +3,17 @@
 
 use crate::{
     Arguments, Problem,
+    bare::Bare,
     figures::{Row, Series, Target, Unit},
     memory::{Phase, Took},
     note,
     probe::{self, words},
     report::Case,
+    stage::Stage,
 };
+
+/// What is to be reached of a bare read loop.
+pub(crate) const SHARE: Target = Target::AtLeast(0.6);
 
 /// What is to be reached from memory.
 const FROM_MEMORY: Target = Target::AtLeast(200.0);
@@ -32,6 +37,49 @@ const ROWS: [(&str, Phase, usize); 7] = [
     ("  reads of 64 bytes", Phase::Test, SMALL_READ),
     ("look-around prompt", Phase::LookAround, TERMINAL_READ),
 ];
+
+/// The stack over a terminal, reading a test's output, and a bare loop over the same: they take turns.
+pub(crate) fn over_terminal(
+    stage: &Stage<'_>,
+    arguments: &Arguments,
+    raw: bool,
+) -> Result<Case, Problem> {
+    let kind = if raw { "raw" } else { "cooked" };
+    note(&format!("the console stack over a {kind} terminal ..."));
+    let lines = arguments.lines as f64;
+    let bare = stage.bare(arguments.lines, raw);
+    let mut stack = words(["memory", "--phase", "test"]);
+    // The same board, with the same arguments.
+    stack.extend_from_slice(&bare[1..]);
+    let (mut bares, mut stacks) = (Vec::new(), Vec::new());
+    for _ in 0..arguments.floods {
+        let Bare { wall, cpu, .. } = probe::part(&bare)?;
+        bares.push((wall, cpu));
+        let Took { wall, cpu, .. } = probe::part(&stack)?;
+        stacks.push((wall, cpu));
+    }
+    let series =
+        |values: Vec<f64>| Series::new(values).ok_or_else(|| Problem::new("nothing was measured"));
+    let speed = |runs: &[(f64, f64)]| series(runs.iter().map(|(wall, _)| lines / wall).collect());
+    let cost =
+        |runs: &[(f64, f64)]| series(runs.iter().map(|(_, cpu)| cpu * 1e6 / lines).collect());
+    let pairs = bares.iter().zip(&stacks);
+    let share = pairs.map(|((bare, _), (stack, _))| bare / stack).collect();
+    Ok(Case {
+        name: format!(
+            "The console stack over a {kind} terminal, {} lines of 80 characters; medians of {} runs",
+            arguments.lines, arguments.floods
+        ),
+        rows: vec![
+            Row::new("bare read loop", Unit::LinesPerSecond, speed(&bares)?),
+            Row::new("  its CPU a line", Unit::Microseconds, cost(&bares)?),
+            Row::new("console stack", Unit::LinesPerSecond, speed(&stacks)?),
+            Row::new("  its CPU a line", Unit::Microseconds, cost(&stacks)?),
+            Row::new("  of the bare loop's", Unit::Ratio, series(share)?).target(SHARE),
+        ],
+        checks: Vec::new(),
+    })
+}
 
 /// From memory through splitter, kernel messages, signals, matcher and journal to its files.
 pub(crate) fn from_memory(arguments: &Arguments) -> Result<Case, Problem> {
