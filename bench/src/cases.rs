@@ -9,6 +9,7 @@ use crate::{
     programs::Programs,
     recorded,
     report::{Case, Check, Machine, Report},
+    stack,
     stage::{Board, Job, Runner, Stage},
 };
 
@@ -32,20 +33,41 @@ pub(crate) fn run(arguments: &Arguments, programs: &Programs) -> Result<Report, 
         Some(_) => &[Runner::Pumice, Runner::Lava],
         None => &[Runner::Pumice],
     };
-    note("the minimal job ...");
-    let minimal = Minimal::measure(&mut stage, runners, arguments.runs)?;
-    let mut cases = vec![minimal.case(&mut stage)?];
-    for phase in [Phase::Test, Phase::Boot] {
-        note(&format!("{} ...", phase.title(arguments.lines)));
-        let flood = Flood::measure(&mut stage, runners, arguments, phase)?;
-        cases.push(flood.case(phase, arguments.lines, &minimal)?);
+    let mut cases = Vec::new();
+    if !arguments.stack {
+        cases = jobs(arguments, &mut stage, runners)?;
     }
+    for raw in [false, true] {
+        cases.push(stack::over_terminal(&stage, arguments, raw)?);
+    }
+    cases.push(stack::from_memory(arguments)?);
     Ok(Report {
         machine,
         quick: arguments.quick,
         lava: programs.lava.as_ref().map(|lava| lava.version.clone()),
         cases,
     })
+}
+
+/// What whole jobs cost.
+fn jobs(
+    arguments: &Arguments,
+    stage: &mut Stage<'_>,
+    runners: &[Runner],
+) -> Result<Vec<Case>, Problem> {
+    note("the minimal job ...");
+    let minimal = Minimal::measure(stage, runners, arguments.runs)?;
+    let mut cases = vec![minimal.case(stage)?];
+    for raw in [false, true] {
+        // LAVA was recorded with a terminal as it was opened.
+        let runners = if raw { &[Runner::Pumice] } else { runners };
+        for phase in [Phase::Test, Phase::Boot] {
+            note(&format!("{} ...", phase.title(arguments.lines, raw)));
+            let flood = Flood::measure(stage, runners, arguments, phase, raw)?;
+            cases.push(flood.case(phase, arguments.lines, raw, &minimal)?);
+        }
+    }
+    Ok(cases)
 }
 
 /// What one runner used, run by run.
@@ -185,23 +207,25 @@ enum Phase {
 }
 
 impl Phase {
-    fn title(self, lines: u64) -> String {
-        match self {
-            Self::Test => format!("{lines} console lines of 80 characters while testing"),
-            Self::Boot => format!("{lines} console lines of 80 characters while booting"),
-        }
+    fn title(self, lines: u64, raw: bool) -> String {
+        let when = match self {
+            Self::Test => "testing",
+            Self::Boot => "booting",
+        };
+        let terminal = if raw { ", raw terminal" } else { "" };
+        format!("{lines} console lines of 80 characters while {when}{terminal}")
     }
 
-    fn board(self, lines: u64) -> Board {
-        match self {
-            Self::Test => Board {
-                flood_test: lines,
-                ..Board::default()
-            },
-            Self::Boot => Board {
-                flood_boot: lines,
-                ..Board::default()
-            },
+    fn board(self, lines: u64, raw: bool) -> Board {
+        let (flood_boot, flood_test) = match self {
+            Self::Test => (0, lines),
+            Self::Boot => (lines, 0),
+        };
+        Board {
+            flood_boot,
+            flood_test,
+            raw,
+            ..Board::default()
         }
     }
 }
@@ -220,11 +244,12 @@ impl Flood {
         runners: &[Runner],
         arguments: &Arguments,
         phase: Phase,
+        raw: bool,
     ) -> Result<Self, Problem> {
         let mut flood = Self::default();
         for round in 0..arguments.floods {
-            let nothing: Bare = probe::part(&stage.bare(0))?;
-            let all: Bare = probe::part(&stage.bare(arguments.lines))?;
+            let nothing: Bare = probe::part(&stage.bare(0, raw))?;
+            let all: Bare = probe::part(&stage.bare(arguments.lines, raw))?;
             if all.bytes < arguments.lines * 81 {
                 return Err(Problem::new("the board printed less than it should"));
             }
@@ -235,7 +260,7 @@ impl Flood {
                 if *runner == Runner::Lava && round >= LAVA_FLOODS {
                     continue;
                 }
-                let job = stage.job(*runner, phase.board(arguments.lines))?;
+                let job = stage.job(*runner, phase.board(arguments.lines, raw))?;
                 let usage = finished(job, Job::run_with_log_file)?;
                 flood.runners.of(*runner).push(usage);
             }
@@ -244,15 +269,22 @@ impl Flood {
     }
 
     /// All figures a line are those of the flood less those of the minimal job.
-    fn case(&self, phase: Phase, lines: u64, minimal: &Minimal) -> Result<Case, Problem> {
+    fn case(
+        &self,
+        phase: Phase,
+        lines: u64,
+        raw: bool,
+        minimal: &Minimal,
+    ) -> Result<Case, Problem> {
         let recorded = match phase {
+            _ if raw => [None; 3],
             Phase::Test => {
                 use recorded::flood_test::{CPU, LINES, RESIDENT};
-                [LINES, CPU, RESIDENT]
+                [LINES, CPU, RESIDENT].map(Some)
             }
             Phase::Boot => {
                 use recorded::flood_boot::{CPU, LINES, RESIDENT};
-                [LINES, CPU, RESIDENT]
+                [LINES, CPU, RESIDENT].map(Some)
             }
         };
         let count = lines as f64;
@@ -282,17 +314,17 @@ impl Flood {
                 bare_cost.ok_or_else(missing)?,
             ),
             Row::new("lines a second", Unit::LinesPerSecond, ours)
-                .beside(speed(lava, &fixed.lava), Some(recorded[0])),
+                .beside(speed(lava, &fixed.lava), recorded[0]),
             Row::new("  of the bare loop's", Unit::Ratio, share).target(Target::AtLeast(0.5)),
             Row::new(
                 "CPU a line, runner",
                 Unit::Microseconds,
                 cost(pumice, &fixed.pumice).ok_or_else(missing)?,
             )
-            .beside(cost(lava, &fixed.lava), Some(recorded[1]))
+            .beside(cost(lava, &fixed.lava), recorded[1])
             .target(Target::AtMost(2.0)),
             self.runners
-                .row("resident memory", Unit::Mebibytes, Some(recorded[2]), |u| {
+                .row("resident memory", Unit::Mebibytes, recorded[2], |u| {
                     Some(u.resident)
                 })?
                 .target(Target::AtMost(24.0)),
@@ -301,7 +333,7 @@ impl Flood {
         Ok(Case {
             name: format!(
                 "{}; medians of {runs} runs, less the minimal job",
-                phase.title(lines)
+                phase.title(lines, raw)
             ),
             rows,
             checks: Vec::new(),

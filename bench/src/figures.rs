@@ -67,6 +67,8 @@ pub(crate) enum Unit {
     Mebibytes,
     #[serde(rename = "lines/s")]
     LinesPerSecond,
+    #[serde(rename = "MB/s")]
+    MegabytesPerSecond,
     #[serde(rename = "")]
     Ratio,
 }
@@ -80,6 +82,7 @@ impl Unit {
             Self::Microseconds => format!("{figure:.2} us"),
             Self::Mebibytes => format!("{figure:.1} MiB"),
             Self::LinesPerSecond => format!("{figure:.0} lines/s"),
+            Self::MegabytesPerSecond => format!("{figure:.0} MB/s"),
             Self::Ratio => format!("{figure:.2}"),
         }
     }

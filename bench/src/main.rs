@@ -1,16 +1,18 @@
 //! Measures what a job costs: time, CPU, memory, and what a console line costs, beside a bare read
 //! loop and beside LAVA's `lava-run` where that is installed. `docs/benchmarks.md` tells how.
 //!
-//! It starts programs and looks at them from outside; it uses no code of the project.
+//! It starts programs and looks at them from outside; only `memory` uses code of the project.
 #![forbid(unsafe_code)]
 
 mod bare;
 mod cases;
 mod figures;
+mod memory;
 mod probe;
 mod programs;
 mod recorded;
 mod report;
+mod stack;
 mod stage;
 
 use clap::{Args, Parser, Subcommand};
@@ -45,6 +47,10 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
 
+    /// Only the console stack: floods of both kinds of terminal, and from memory
+    #[arg(long)]
+    stack: bool,
+
     /// Do not run LAVA, although it is installed
     #[arg(long)]
     no_lava: bool,
@@ -69,6 +75,9 @@ enum Part {
     /// Runs one program and prints what it used, as JSON
     #[command(hide = true)]
     Probe(probe::Arguments),
+    /// Takes bytes from memory through the console stack and prints what that took, as JSON
+    #[command(hide = true)]
+    Memory(memory::Arguments),
     /// Reads a program's terminal in a bare loop and prints what that took, as JSON
     #[command(hide = true)]
     Bare {
@@ -103,6 +112,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.part {
         Some(Part::Probe(arguments)) => probe::main(&arguments),
+        Some(Part::Memory(arguments)) => memory::main(&arguments),
         Some(Part::Bare { command }) => bare::main(&command),
         None => measure(cli.arguments),
     };

@@ -146,7 +146,7 @@ fn beside(unit: Unit, lava: Option<f64>, ours: f64) -> String {
         return "-".to_owned();
     };
     let times = match unit {
-        Unit::LinesPerSecond | Unit::Ratio => ours / lava,
+        Unit::LinesPerSecond | Unit::MegabytesPerSecond | Unit::Ratio => ours / lava,
         _ => lava / ours,
     };
     format!("{} ({times:.1}x)", unit.show(lava))

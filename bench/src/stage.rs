@@ -25,6 +25,8 @@ pub(crate) struct Board {
     pub(crate) flood_test: u64,
     /// Whether the kernel panics 30 ms after the last prompt.
     pub(crate) late_panic: bool,
+    /// Whether the board makes its terminal raw, as telnet, ssh and QEMU do.
+    pub(crate) raw: bool,
 }
 
 /// Who runs the job.
@@ -85,12 +87,13 @@ impl<'p> Stage<'p> {
     }
 
     /// The words that play the board for the bare loop.
-    pub(crate) fn bare(&self, lines: u64) -> Vec<OsString> {
+    pub(crate) fn bare(&self, lines: u64, raw: bool) -> Vec<OsString> {
         let script = self.directory.path().join("bare.board");
         let mut command = words(["bare", "--"]);
         command.push(self.programs.rack.clone().into());
         command.extend(["board".into(), script.into()]);
         command.push(format!("lines={lines}").into());
+        command.push(format!("raw={}", u8::from(raw)).into());
         command
     }
 
@@ -101,12 +104,13 @@ impl<'p> Stage<'p> {
             Runner::Lava => "1.3.1",
         };
         let connect = format!(
-            "{} board {} level={level} flood_boot={} flood_test={} late_panic={}",
+            "{} board {} level={level} flood_boot={} flood_test={} late_panic={} raw={}",
             self.programs.rack.display(),
             self.directory.path().join("bench.board").display(),
             board.flood_boot,
             board.flood_test,
             u8::from(board.late_panic),
+            u8::from(board.raw),
         );
         let text = DEVICE.replace("{connect}", &connect);
         self.write(&format!("device-{}.yaml", self.jobs), &text)

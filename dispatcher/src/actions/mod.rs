@@ -149,12 +149,23 @@ impl StepRun<'_> {
     pub fn log_wait(&self, expected: &[&str], context: &Context) {
         let left = self.deadline.saturating_duration_since(Instant::now());
         context.log.debug(format!(
-            "{}: Wait for prompt {} (timeout {})",
+            "{}{WAIT}{} (timeout {})",
             self.action.name,
             quoted(expected),
             hours_minutes_seconds(left)
         ));
     }
+}
+
+/// How LAVA 2026.07 says that prompts are waited for.
+const WAIT: &str = ": Wait for prompt ";
+
+/// The prompts that a message of the log says are waited for, as Python prints a list: for a
+/// display that shows them.
+pub fn awaited(message: &str) -> Option<&str> {
+    let (_, what) = message.split_once(WAIT)?;
+    let (prompts, _) = what.rsplit_once(" (timeout ")?;
+    Some(prompts)
 }
 
 /// Compiles prompts and messages of the job or the device.
@@ -183,4 +194,17 @@ pub fn unsupported(what: &str) -> Fault {
     Fault::job(format!("this version of Pumice cannot run {what}")).with_hint(
         "`pumice plan` shows the actions of the job; docs/lava-compat.md says what can run",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_are_found_in_the_message_that_names_them() {
+        let prompts = quoted(&["root@(.*):~#", "login: (timeout "]);
+        let message = format!("login-action{WAIT}{prompts} (timeout 00:02:00)");
+        assert_eq!(awaited(&message), Some(prompts.as_str()));
+        assert_eq!(awaited("Matched prompt #0: login:"), None);
+    }
 }

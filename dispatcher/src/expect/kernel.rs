@@ -6,7 +6,7 @@
 //! of the line.
 
 use super::{console, lines::LineSplitter};
-use memchr::memmem;
+use memchr::{memchr, memmem, memrchr};
 use regex_automata::{meta, util::syntax};
 
 /// The longest line of a message, in bytes.
@@ -196,7 +196,17 @@ impl KernelMonitor {
             starts,
             capture,
         } = self;
-        splitter.push(bytes, &mut |line, _| take_line(starts, capture, line, emit));
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if capture.is_none() && splitter.partial().is_empty() {
+                rest = &rest[quiet_lines(starts, rest)..];
+            }
+            let line = memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
+            splitter.push(&rest[..line], &mut |line, _| {
+                take_line(starts, capture, line, emit);
+            });
+            rest = &rest[line..];
+        }
     }
 
     /// Whether a message started whose end has not come.
@@ -221,6 +231,25 @@ impl KernelMonitor {
 impl Default for KernelMonitor {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// How many bytes at the start are whole lines in which no message starts: nearly all are, and one
+/// search of many lines costs less than many searches. A line that [`LineSplitter`] would cut is
+/// left to it, so that the result does not depend on how the stream was cut.
+fn quiet_lines(starts: &meta::Regex, bytes: &[u8]) -> usize {
+    let mut quiet = 0;
+    loop {
+        let window = &bytes[quiet..bytes.len().min(quiet + LINE_LIMIT)];
+        let Some(newline) = memrchr(b'\n', window) else {
+            return quiet;
+        };
+        let lines = &window[..=newline];
+        if let Some(found) = starts.find(lines) {
+            let before = memrchr(b'\n', &lines[..found.start()]);
+            return quiet + before.map_or(0, |newline| newline + 1);
+        }
+        quiet += lines.len();
     }
 }
 

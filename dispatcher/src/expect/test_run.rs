@@ -15,8 +15,10 @@ use super::{
     signal::{LINE_LIMIT, Run, SignalDecoder},
 };
 use job::{CaseResult, Fault};
+use memchr::memchr;
 use serde_json::Value;
 use state::State;
+use std::cell::Cell;
 
 /// One test definition of the shell.
 #[derive(Clone, Debug)]
@@ -162,17 +164,46 @@ impl TestRun {
 
     /// Takes what the console printed.
     pub fn push(&mut self, bytes: &[u8], emit: &mut impl FnMut(TestEvent)) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let taken = self.push_until_event(rest, emit);
+            rest = &rest[taken..];
+        }
+    }
+
+    /// Takes lines up to the first one from which something follows, that one included, and says
+    /// how many bytes that were. What is left is to be pushed next.
+    pub fn push_until_event(&mut self, bytes: &[u8], emit: &mut impl FnMut(TestEvent)) -> usize {
         let Self {
             splitter,
             decoder,
             state,
         } = self;
-        splitter.push(bytes, &mut |line, end| {
-            let is_signal = decoder.line(line, end, &mut |event| state.signal(event, emit));
-            if !is_signal {
-                state.line(line, emit);
+        let is_quiet = Cell::new(true);
+        let mut emit = |event| {
+            is_quiet.set(false);
+            emit(event);
+        };
+        let mut taken = 0;
+        while taken < bytes.len() {
+            if splitter.partial().is_empty() && !state.reads_lines() {
+                taken += decoder.quiet_lines(&bytes[taken..]);
             }
-        });
+            let rest = &bytes[taken..];
+            let line = memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
+            splitter.push(&rest[..line], &mut |line, end| {
+                let is_signal =
+                    decoder.line(line, end, &mut |event| state.signal(event, &mut emit));
+                if !is_signal {
+                    state.line(line, &mut emit);
+                }
+            });
+            taken += line;
+            if !is_quiet.get() {
+                break;
+            }
+        }
+        taken
     }
 
     /// The test shell is over, whether all tests ran or not: a run that is still open has failed,

@@ -31,6 +31,11 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+/// One poll gives at most this much. The kernel hands out 4 KiB at a time and needs a turn of its own
+/// to make the next 4 KiB ready: who reads on at once waits for that turn, who first does something
+/// with what it has finds the next ready. A few at once keep wake-ups few on a slow board.
+const POLL_BYTES: usize = 16 * 1024;
+
 /// How long a command that closed its terminal has to end before we say that it still runs.
 const END_REASON_WITHIN: Duration = Duration::from_millis(200);
 
@@ -175,8 +180,9 @@ impl Console for PtyConsole {
         let Some(master) = self.master.as_ref().filter(|_| !self.ended) else {
             return Poll::Ready(Ok(0));
         };
+        let room = buffer.len().min(POLL_BYTES);
+        let buffer = &mut buffer[..room];
         let mut filled = 0;
-        // The kernel gives at most 4 KiB at a time: filling the buffer saves wake-ups.
         while filled < buffer.len() {
             let mut guard = match master.poll_read_ready(cx) {
                 Poll::Ready(Ok(guard)) => guard,

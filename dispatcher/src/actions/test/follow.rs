@@ -96,29 +96,24 @@ pub(crate) fn abandon(context: &mut Context) {
 }
 
 impl Follower {
-    /// Reads up to the first event. `record` gets the bytes in order, before the event's records;
-    /// the number says how many bytes that were.
+    /// Reads up to the first event that asks for something. `record` gets the bytes in order, before
+    /// the records of what follows from them; the number says how many bytes that were.
     fn read(&mut self, bytes: &[u8], mut record: impl FnMut(&[u8])) -> (Next, usize) {
         let mut taken = 0;
-        let mut recorded = 0;
         let mut events = Vec::new();
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            taken += line.len();
-            self.test.push(line, &mut |event| events.push(event));
-            if events.is_empty() {
-                continue;
-            }
-            record(&bytes[recorded..taken]);
-            recorded = taken;
+        while taken < bytes.len() {
+            let rest = &bytes[taken..];
+            let length = self
+                .test
+                .push_until_event(rest, &mut |event| events.push(event));
+            record(&rest[..length]);
+            taken += length;
             for event in events.drain(..) {
                 match self.event(event) {
                     Next::Read => {}
                     next => return (next, taken),
                 }
             }
-        }
-        if recorded < taken {
-            record(&bytes[recorded..taken]);
         }
         (Next::Read, taken)
     }

@@ -1,6 +1,6 @@
 //! Backslash escapes of Python's `re`, in and outside of character classes.
 
-use super::translate::{Refusal, Translator, refusal};
+use super::translate::{ANYWHERE, Refusal, Target, Translator, refusal};
 
 impl Translator<'_> {
     pub(super) fn escape(&mut self) -> Result<(), Refusal> {
@@ -10,6 +10,7 @@ impl Translator<'_> {
         };
         match character {
             'A' => self.anchor(r"\A"),
+            'Z' | 'b' | 'B' if self.target == Target::Superset => self.anchor(ANYWHERE),
             'Z' => self.anchor(r"\z"),
             'b' => self.anchor(r"\b"),
             'B' => self.anchor(r"\B"),
@@ -44,8 +45,7 @@ impl Translator<'_> {
                 start + 1,
             ));
         }
-        self.backtracks = true;
-        self.atom(&format!("(?:\\{number})"))
+        self.reference(&format!("(?:\\{number})"))
     }
 
     /// The character that an escape stands for, in or outside a class.

@@ -21,6 +21,7 @@ pub use set::PatternSet;
 
 use job::Fault;
 use regex_automata::{
+    Input, meta,
     nfa::thompson::{self, WhichCaptures},
     util::syntax,
 };
@@ -103,7 +104,27 @@ pub struct Pattern {
 enum Engine {
     /// Compiled together with the others of its set.
     Linear,
-    Backtracking(Box<fancy_regex::Regex>),
+    Backtracking(Arc<Backtracking>),
+}
+
+/// A pattern for the backtracking engine, which is slow.
+#[derive(Debug)]
+struct Backtracking {
+    regex: fancy_regex::Regex,
+    /// Matches wherever `regex` does, and in more places; missing when it would match everywhere.
+    superset: Option<meta::Regex>,
+}
+
+impl Backtracking {
+    /// The first place at or after `from` where a match may start.
+    fn candidate(&self, haystack: &[u8], from: usize) -> Option<usize> {
+        match &self.superset {
+            Some(superset) => superset
+                .find(Input::new(haystack).range(from..))
+                .map(|found| found.start()),
+            None => Some(from),
+        }
+    }
 }
 
 impl Pattern {
@@ -159,7 +180,7 @@ impl Pattern {
                 reason: refusal.reason,
                 position: refusal.position,
             })?;
-        let engine = if translated.backtracks {
+        let engine = if let Some(superset) = &translated.superset {
             let regex = fancy_regex::RegexBuilder::new(&translated.regex)
                 .bytes_mode(fancy_regex::BytesMode::Ascii)
                 .backtrack_limit(MAX_STEPS)
@@ -171,7 +192,8 @@ impl Pattern {
                     reason: error.to_string(),
                     position: 0,
                 })?;
-            Engine::Backtracking(Box::new(regex))
+            let superset = superset_of(superset);
+            Engine::Backtracking(Arc::new(Backtracking { regex, superset }))
         } else {
             compiler(MAX_COMPILED)
                 .build(&translated.regex)
@@ -210,6 +232,20 @@ fn compiler(size_limit: usize) -> thompson::Compiler {
             .which_captures(WhichCaptures::None),
     );
     compiler
+}
+
+/// Compiles what tells where a backtracking pattern can match, unless that is everywhere.
+fn superset_of(pattern: &str) -> Option<meta::Regex> {
+    let parsed = syntax::parse_with(pattern, &syntax_config()).ok()?;
+    if parsed.properties().minimum_len() == Some(0) {
+        return None;
+    }
+    let config = meta::Config::new()
+        .utf8_empty(false)
+        .nfa_size_limit(Some(MAX_COMPILED))
+        .which_captures(WhichCaptures::Implicit);
+    let mut builder = meta::Builder::new();
+    builder.configure(config).build_from_hir(&parsed).ok()
 }
 
 /// A pattern as an error shows it.

@@ -227,12 +227,14 @@ impl Scan {
         }
         let first = kept.base.max(self.start);
         let floor = self.floor(kept);
+        let overlap = |next: u64| next.saturating_sub(BACKTRACKING_OVERLAP).max(floor);
+        let from = offset(overlap(self.next_backtracking).min(end), first);
+        if !self.set.may_backtrack(slice(kept, first, end), from) {
+            self.next_backtracking = end;
+            return Ok(None);
+        }
         loop {
-            let from = self
-                .next_backtracking
-                .saturating_sub(BACKTRACKING_OVERLAP)
-                .max(floor)
-                .min(end);
+            let from = overlap(self.next_backtracking).min(end);
             let until = end.min(self.next_backtracking.max(from) + BACKTRACKING_STEP);
             let haystack = slice(kept, first, until);
             let found = self

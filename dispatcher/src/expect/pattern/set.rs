@@ -127,6 +127,17 @@ impl PatternSet {
         Ok(earlier(linear, backtracking))
     }
 
+    /// Whether a pattern that needs the backtracking engine may match at or after `from`.
+    pub(super) fn may_backtrack(&self, haystack: &[u8], from: usize) -> bool {
+        self.0
+            .backtracking
+            .iter()
+            .any(|index| match &self.0.patterns[*index].engine {
+                Engine::Backtracking(regex) => regex.candidate(haystack, from).is_some(),
+                Engine::Linear => false,
+            })
+    }
+
     /// The first match of a pattern that needs the backtracking engine.
     pub(super) fn backtracking_captures(
         &self,
@@ -139,6 +150,10 @@ impl PatternSet {
             let Engine::Backtracking(regex) = &pattern.engine else {
                 continue;
             };
+            let Some(from) = regex.candidate(haystack, from) else {
+                continue;
+            };
+            let regex = &regex.regex;
             let captures = regex.captures_from_pos(haystack, from).map_err(|_| {
                 PatternError::TooExpensive {
                     pattern: super::shortened(pattern.as_str()),

@@ -126,7 +126,8 @@ fn patterns_that_explode_are_refused() {
 #[test]
 fn catastrophic_look_around_is_given_up() {
     let set = set(&[r"(?=x)(x+x+)+y(?!z)"]);
-    let error = set.captures(&[b'x'; 60], 0).unwrap_err();
+    let text = [&[b'x'; 60][..], b"yz"].concat();
+    let error = set.captures(&text, 0).unwrap_err();
     assert!(
         matches!(error, PatternError::TooExpensive { .. }),
         "{error}"
@@ -188,7 +189,71 @@ fn literals_stand_for_themselves() {
     );
 }
 
+#[test]
+fn what_rules_the_backtracking_engine_out_takes_nothing_from_it() {
+    let superset = |pattern: &str| {
+        let engine = Pattern::new(pattern).unwrap().engine;
+        let Engine::Backtracking(regex) = engine else {
+            panic!("{pattern} is ordinary");
+        };
+        let superset = regex.superset.as_ref();
+        superset.map(|superset| superset.is_match("a login: b"))
+    };
+    assert_eq!(superset(r"(?<!last )login:(?! root)"), Some(true));
+    assert_eq!(superset(r"(?<!last )Login:(?! root)"), Some(false));
+    assert_eq!(superset(r"(?i)(?<!last )Login:(?! root)$"), Some(true));
+    assert_eq!(superset(r"(l)(?>o)g\b.\1?"), Some(true));
+    assert_eq!(superset(r"(l)?x(?(1)y|z)"), Some(false));
+    assert_eq!(superset(r"(l)(?(1)og|z)"), Some(true));
+    // It would match everywhere.
+    assert_eq!(superset(r"(?<=x)"), None);
+    assert_eq!(superset(r"(x)?\1"), None);
+}
+
+/// Patterns of all that only the backtracking engine knows.
+fn backtracking() -> impl Strategy<Value = String> {
+    let leaves = [
+        "a", "b", ".", "[^a]", r"\b", r"\B", r"\Z", "$", "^", r"\1", "(?P=q)",
+    ];
+    let leaf = prop::sample::select(leaves.to_vec()).prop_map(str::to_owned);
+    let grown = leaf.prop_recursive(4, 16, 2, |inner| {
+        let around = ["(?=", "(?!", "(?<=", "(?<!", "(?>", "(?:", "(?i:", "("];
+        let repeats = ["*", "+", "?", "{2}", "*?", "*+", "++"];
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| one + &two),
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| format!("(?:{one}|{two})")),
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| format!("(?(1){one}|{two})")),
+            (prop::sample::select(around.to_vec()), inner.clone())
+                .prop_map(|(open, inner)| format!("{open}{inner})")),
+            (inner, prop::sample::select(repeats.to_vec()))
+                .prop_map(|(inner, repeat)| format!("(?:{inner}){repeat}")),
+        ]
+    });
+    grown.prop_map(|pattern| format!("(?P<q>a)?{pattern}b?"))
+}
+
 proptest! {
+    /// Where the backtracking engine finds something it is asked.
+    #[test]
+    fn what_rules_the_backtracking_engine_out_is_right(
+        pattern in backtracking(),
+        text in "[ab\n]{0,12}",
+    ) {
+        let Ok(Pattern { engine: Engine::Backtracking(regex), .. }) = Pattern::new(&pattern) else {
+            return Ok(());
+        };
+        for from in 0..=text.len() {
+            let Ok(Some(found)) = regex.regex.find_from_pos(text.as_bytes(), from) else {
+                continue;
+            };
+            let candidate = regex.candidate(text.as_bytes(), from);
+            prop_assert!(candidate.is_some_and(|start| start <= found.start()), "{}", from);
+            // The engine finds the same when it starts there.
+            let again = regex.regex.find_from_pos(text.as_bytes(), candidate.unwrap());
+            prop_assert_eq!(again.unwrap().map(|again| again.range()), Some(found.range()));
+        }
+    }
+
     #[test]
     fn no_pattern_panics(
         pattern in r"([a-z.^$|()\[\]{},*+?\\<>=!:P0-9é-]|\(\?|\\[a-zA-Z0-9]|\[\^){0,24}",

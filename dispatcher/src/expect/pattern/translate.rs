@@ -2,8 +2,8 @@
 //!
 //! Every construct is parsed and written anew, so nothing that the engines read differently gets
 //! through by accident: an unmatched `{`, `[` inside a class, `\Z`, `$`, comments and verbose mode.
-//! The text is walked once (twice when it needs the backtracking engine); nesting is kept on a
-//! stack of its own, so depth costs no stack frames.
+//! The text is walked once, or three times when it needs the backtracking engine; nesting is kept
+//! on a stack of its own, so depth costs no stack frames.
 
 use super::{Flavour, class::Class};
 use std::fmt::Write as _;
@@ -17,10 +17,26 @@ const MAX_REPEAT: u32 = 65_535;
 /// A pattern in the engines' syntax.
 #[derive(Debug)]
 pub(super) struct Translated {
-    /// For `regex-automata`, or for `fancy-regex` when `backtracks` is set.
+    /// For `regex-automata`, or for `fancy-regex` when there is a `superset`.
     pub(super) regex: String,
-    /// Whether it needs look-around, back references, conditions, or atomic groups.
-    pub(super) backtracks: bool,
+    /// When it needs look-around, back references, conditions, or atomic groups: an ordinary
+    /// pattern for `regex-automata` that matches wherever this one does, and in more places. Where
+    /// it finds nothing the backtracking engine need not look.
+    pub(super) superset: Option<String>,
+}
+
+/// Matches everywhere, and takes nothing.
+pub(super) const ANYWHERE: &str = "(?:)";
+
+/// What a pattern is written for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// `regex-automata`.
+    Linear,
+    /// `fancy-regex`.
+    Backtracking,
+    /// `regex-automata`, with all left out that it does not know, so that more matches.
+    Superset,
 }
 
 /// Why a pattern is refused, in Python's words, and the character where it went wrong.
@@ -33,11 +49,18 @@ pub(super) struct Refusal {
 /// Translates a pattern.
 pub(super) fn translate(pattern: &str, flavour: Flavour) -> Result<Translated, Refusal> {
     let characters: Vec<char> = pattern.chars().collect();
-    let ordinary = Translator::new(&characters, flavour, false).run()?;
-    if ordinary.backtracks {
-        return Translator::new(&characters, flavour, true).run();
+    let translate = |target| Translator::new(&characters, flavour, target).run();
+    let (regex, backtracks) = translate(Target::Linear)?;
+    if !backtracks {
+        return Ok(Translated {
+            regex,
+            superset: None,
+        });
     }
-    Ok(ordinary)
+    Ok(Translated {
+        regex: translate(Target::Backtracking)?.0,
+        superset: Some(translate(Target::Superset)?.0),
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -50,19 +73,27 @@ struct Flags {
 pub(super) struct Translator<'a> {
     pub(super) characters: &'a [char],
     pub(super) at: usize,
-    /// Whether the output is for the backtracking engine.
-    pub(super) for_backtracking: bool,
+    pub(super) target: Target,
     output: String,
     flavour: Flavour,
     flags: Flags,
     ignore_case: bool,
-    /// The flags to go back to at the end of each open group.
-    open_groups: Vec<(Flags, usize)>,
+    open_groups: Vec<OpenGroup>,
     pub(super) backtracks: bool,
     names: Vec<String>,
     pub(super) groups: usize,
     /// Whether a repeat may follow what was written last.
     repeatable: Repeatable,
+}
+
+#[derive(Clone, Copy)]
+struct OpenGroup {
+    /// The flags to go back to at its end.
+    flags: Flags,
+    /// Where it starts in the pattern.
+    start: usize,
+    /// Where it starts in the output when it is to be left out.
+    left_out: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,11 +104,11 @@ enum Repeatable {
 }
 
 impl<'a> Translator<'a> {
-    fn new(characters: &'a [char], flavour: Flavour, for_backtracking: bool) -> Self {
+    fn new(characters: &'a [char], flavour: Flavour, target: Target) -> Self {
         Self {
             characters,
             at: 0,
-            for_backtracking,
+            target,
             output: String::new(),
             flavour,
             flags: Flags {
@@ -94,23 +125,21 @@ impl<'a> Translator<'a> {
         }
     }
 
-    fn run(mut self) -> Result<Translated, Refusal> {
+    /// Gives the pattern, and whether it needs the backtracking engine.
+    fn run(mut self) -> Result<(String, bool), Refusal> {
         self.global_flags()?;
         while let Some(character) = self.next() {
             self.one(character)?;
         }
-        if let Some((_, position)) = self.open_groups.last() {
-            return Err(refusal("missing ), unterminated subpattern", *position));
+        if let Some(group) = self.open_groups.last() {
+            return Err(refusal("missing ), unterminated subpattern", group.start));
         }
         let regex = if self.ignore_case {
             format!("(?i:{})", self.output)
         } else {
             self.output
         };
-        Ok(Translated {
-            regex,
-            backtracks: self.backtracks,
-        })
+        Ok((regex, self.backtracks))
     }
 
     fn one(&mut self, character: char) -> Result<(), Refusal> {
@@ -124,13 +153,19 @@ impl<'a> Translator<'a> {
             '\\' => self.escape(),
             '.' if self.flags.dot_matches_newline => self.atom("(?s:.)"),
             '.' => self.atom(r"[^\n]"),
-            '^' if self.flags.multi_line && self.for_backtracking => self.anchor(r"(?:\A|(?<=\n))"),
-            '^' if self.flags.multi_line => self.anchor("(?mR:^)"),
+            '^' if self.flags.multi_line => match self.target {
+                Target::Linear => self.anchor("(?mR:^)"),
+                Target::Backtracking => self.anchor(r"(?:\A|(?<=\n))"),
+                Target::Superset => self.anchor(ANYWHERE),
+            },
             '^' => self.anchor(r"\A"),
-            '$' if self.flags.multi_line && self.for_backtracking => self.anchor(r"(?=\r?\n|\z)"),
-            '$' if self.flags.multi_line => self.anchor("(?mR:$)"),
-            '$' if self.for_backtracking => self.anchor(r"(?=\n?\z)"),
-            '$' => self.anchor(r"(?:\n?\z)"),
+            '$' => match (self.target, self.flags.multi_line) {
+                (Target::Linear, true) => self.anchor("(?mR:$)"),
+                (Target::Linear, false) => self.anchor(r"(?:\n?\z)"),
+                (Target::Backtracking, true) => self.anchor(r"(?=\r?\n|\z)"),
+                (Target::Backtracking, false) => self.anchor(r"(?=\n?\z)"),
+                (Target::Superset, _) => self.anchor(ANYWHERE),
+            },
             '|' => self.anchor("|"),
             '[' => self.class(),
             '(' => self.open_group(),
@@ -144,7 +179,7 @@ impl<'a> Translator<'a> {
     fn class(&mut self) -> Result<(), Refusal> {
         let class = Class::parse(self)?;
         let text = class
-            .write(self.for_backtracking)
+            .write(self.target != Target::Linear)
             .map_err(|reason| Refusal {
                 reason: reason.to_owned(),
                 position: self.at,
@@ -173,20 +208,41 @@ impl<'a> Translator<'a> {
                     None => return Err(refusal("missing ), unterminated comment", start)),
                 }
             },
-            '=' | '!' | '>' => {
+            '=' | '!' => self.look_around(&format!("(?{kind}"), start),
+            '>' => {
                 self.backtracks = true;
-                self.push_group(&format!("(?{kind}"), start, false)
+                let atomic = match self.target {
+                    Target::Superset => "(?:",
+                    Target::Linear | Target::Backtracking => "(?>",
+                };
+                self.push_group(atomic, start, false)
             }
             '<' => match self.next() {
-                Some(side @ ('=' | '!')) => {
-                    self.backtracks = true;
-                    self.push_group(&format!("(?<{side}"), start, false)
-                }
+                Some(side @ ('=' | '!')) => self.look_around(&format!("(?<{side}"), start),
                 _ => Err(refusal("unknown extension ?<", start)),
             },
             'P' => self.named(start),
             '(' => self.condition(start),
             other => self.local_flags(other, start),
+        }
+    }
+
+    fn look_around(&mut self, text: &str, start: usize) -> Result<(), Refusal> {
+        self.backtracks = true;
+        let left_out = (self.target == Target::Superset).then_some(self.output.len());
+        self.push_group(text, start, false)?;
+        if let Some(group) = self.open_groups.last_mut() {
+            group.left_out = left_out;
+        }
+        Ok(())
+    }
+
+    /// Writes a reference to what a group matched.
+    pub(super) fn reference(&mut self, text: &str) -> Result<(), Refusal> {
+        self.backtracks = true;
+        match self.target {
+            Target::Superset => self.atom("(?:(?s:.)*)"),
+            Target::Linear | Target::Backtracking => self.atom(text),
         }
     }
 
@@ -209,8 +265,7 @@ impl<'a> Translator<'a> {
                 if !self.names.contains(&name) {
                     return Err(refusal(format!("unknown group name '{name}'"), start));
                 }
-                self.backtracks = true;
-                self.atom(&format!("(?P={name})"))
+                self.reference(&format!("(?P={name})"))
             }
             _ => Err(refusal("unknown extension ?P", start)),
         }
@@ -227,6 +282,8 @@ impl<'a> Translator<'a> {
         }
         self.backtracks = true;
         let test = match group.parse::<usize>() {
+            // Without a second branch a group that took no part matches nothing.
+            _ if self.target == Target::Superset => "(?:|".to_owned(),
             Ok(number) => format!("(?({number})"),
             Err(_) => format!("(?(<{group}>)"),
         };
@@ -307,7 +364,11 @@ impl<'a> Translator<'a> {
     }
 
     fn push_group(&mut self, text: &str, start: usize, captures: bool) -> Result<(), Refusal> {
-        self.open_groups.push((self.flags, start));
+        self.open_groups.push(OpenGroup {
+            flags: self.flags,
+            start,
+            left_out: None,
+        });
         self.groups += usize::from(captures);
         self.output.push_str(text);
         self.repeatable = Repeatable::Nothing;
@@ -315,10 +376,14 @@ impl<'a> Translator<'a> {
     }
 
     fn close_group(&mut self) -> Result<(), Refusal> {
-        let Some((flags, _)) = self.open_groups.pop() else {
+        let Some(group) = self.open_groups.pop() else {
             return Err(refusal("unbalanced parenthesis", self.at - 1));
         };
-        self.flags = flags;
+        self.flags = group.flags;
+        if let Some(output) = group.left_out {
+            self.output.truncate(output);
+            return self.atom(ANYWHERE);
+        }
         self.atom(")")
     }
 
@@ -371,7 +436,9 @@ impl<'a> Translator<'a> {
                 self.at += 1;
             }
             Some('+') => {
-                self.output.push('+');
+                if self.target != Target::Superset {
+                    self.output.push('+');
+                }
                 self.backtracks = true;
                 self.at += 1;
             }

@@ -22,7 +22,7 @@ use super::{
 use fragment::{Fallback, Fed, Fragment, Outcome};
 use grammar::Kind;
 use knowledge::{Knowledge, Verdict};
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 use std::ops::Range;
 
 /// The longest line that is looked at in one piece, in bytes.
@@ -162,6 +162,27 @@ impl SignalDecoder {
             self.carried = text.split_off(text.len().saturating_sub(OVERLAP));
         }
         self.whole_line(&text, range, emit)
+    }
+
+    /// Takes whole lines at the start of `bytes` that hold nothing of interest, several at once, and
+    /// says how many bytes that were. A line that [`LineSplitter`] would cut is left to it.
+    pub(super) fn quiet_lines(&mut self, bytes: &[u8]) -> usize {
+        if self.fragment.is_some() || self.cut_markers.waiting() || !self.carried.is_empty() {
+            return 0;
+        }
+        let mut quiet = 0;
+        loop {
+            let window = &bytes[quiet..bytes.len().min(quiet + LINE_LIMIT)];
+            let interesting = memchr2(b'<', b'+', window);
+            let window = &window[..interesting.unwrap_or(window.len())];
+            let lines = memrchr(b'\n', window).map_or(0, |newline| newline + 1);
+            self.offset += lines as u64;
+            self.cut_markers.line += memchr_iter(b'\n', &window[..lines]).count() as u64;
+            quiet += lines;
+            if lines == 0 || interesting.is_some() {
+                return quiet;
+            }
+        }
     }
 
     fn whole_line(

@@ -1,6 +1,6 @@
 //! What runs, what is open, what is missing.
 
-use super::{Expected, NoteLevel, RunDefinition, TestEvent};
+use super::{Expected, NoteLevel, ParsePattern, RunDefinition, TestEvent};
 use crate::expect::signal::{Case, Decoded, Run, Signal, SignalEvent};
 use job::{CaseResult, Fault, TestResult};
 use serde_json::Value;
@@ -371,16 +371,25 @@ impl State {
             .map_or(word, |(_, to)| to)
     }
 
-    /// Takes a line that is no signal.
-    pub(super) fn line(&mut self, line: &[u8], emit: &mut impl FnMut(TestEvent)) {
+    /// Whether lines that are no signals matter now: results are looked for in them.
+    pub(super) fn reads_lines(&self) -> bool {
+        self.pattern().is_some()
+    }
+
+    fn pattern(&self) -> Option<&ParsePattern> {
         let Open::Run(OpenRun {
             definition: Some(index),
             ..
         }) = &self.open
         else {
-            return;
+            return None;
         };
-        let Some(pattern) = self.definitions[*index].pattern.clone() else {
+        self.definitions[*index].pattern.as_ref()
+    }
+
+    /// Takes a line that is no signal.
+    pub(super) fn line(&mut self, line: &[u8], emit: &mut impl FnMut(TestEvent)) {
+        let Some(pattern) = self.pattern().cloned() else {
             return;
         };
         let mut cases = Vec::new();

@@ -8,6 +8,8 @@
 mod session;
 mod typing;
 
+pub use typing::FORCED_PROMPT;
+
 use super::{JobLog, Undos};
 use crate::expect::{Found, Matcher, PatternSet, kernel::KernelMessage};
 use bytes::Bytes;

@@ -5,13 +5,15 @@ use crate::expect::{
     kernel::{KernelEvent, KernelMessage, KernelMonitor},
 };
 use hal::console::Console;
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 use wire::journal::{ConnectionId, UndoId};
 
 /// What is kept of a console for the report of a fault: this many lines of at most this many
 /// bytes each.
 const TAIL_LINES: usize = 12;
 const TAIL_LINE_BYTES: usize = 240;
+/// The end of what a console printed, in which those lines are looked for.
+const TAIL_BYTES: usize = 8 * 1024;
 /// What is kept of the kernel messages of one boot.
 const MOST_MESSAGES: usize = 1000;
 
@@ -87,35 +89,72 @@ impl Kernel {
 }
 
 /// The last lines of a console, bounded.
+///
+/// Every byte of a console passes here and hardly any is ever shown: bytes are kept as they came
+/// and become lines when somebody asks.
 #[derive(Default)]
 pub(super) struct Tail {
-    lines: VecDeque<Vec<u8>>,
-    current: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 impl Tail {
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        // Only the end of a large chunk can still be among the last lines.
-        let start = bytes.len().saturating_sub(TAIL_LINES * TAIL_LINE_BYTES);
-        for part in bytes[start..].split_inclusive(|byte| *byte == b'\n') {
-            let room = TAIL_LINE_BYTES.saturating_sub(self.current.len());
-            let text = part.trim_ascii_end();
-            self.current
-                .extend_from_slice(&text[..text.len().min(room)]);
-            if part.ends_with(b"\n") {
-                if self.lines.len() == TAIL_LINES {
-                    self.lines.pop_front();
-                }
-                self.lines.push_back(std::mem::take(&mut self.current));
-            }
+        let new = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
+        if self.bytes.len() + new.len() > 2 * TAIL_BYTES {
+            let kept = TAIL_BYTES - new.len();
+            self.bytes.drain(..self.bytes.len().saturating_sub(kept));
         }
+        self.bytes.extend_from_slice(new);
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
-        self.lines
+        let open = usize::from(!self.bytes.is_empty() && !self.bytes.ends_with(b"\n"));
+        let mut lines: Vec<&[u8]> = self.bytes.split(|byte| *byte == b'\n').collect();
+        // What follows the last line break is a line only when something follows.
+        lines.truncate(lines.len() - 1 + open);
+        let first = lines.len().saturating_sub(TAIL_LINES + open);
+        lines[first..]
             .iter()
-            .chain((!self.current.is_empty()).then_some(&self.current))
-            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .map(|line| {
+                let shown = line[..line.len().min(TAIL_LINE_BYTES)].trim_ascii_end();
+                String::from_utf8_lossy(shown).into_owned()
+            })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tail(chunks: &[&[u8]]) -> Vec<String> {
+        let mut tail = Tail::default();
+        for chunk in chunks {
+            tail.push(chunk);
+            assert!(tail.bytes.len() <= 2 * TAIL_BYTES);
+        }
+        tail.lines()
+    }
+
+    #[test]
+    fn the_last_lines_and_the_open_one_are_kept() {
+        assert!(tail(&[]).is_empty());
+        assert_eq!(tail(&[b"a \r\n", b"\r\n$", b" "]), ["a", "", "$"]);
+        let many: Vec<String> = (0..1000)
+            .map(|number| format!("line {number}\r\n"))
+            .collect();
+        let chunks: Vec<&[u8]> = many.iter().map(|line| line.as_bytes()).collect();
+        let last: Vec<String> = (988..1000).map(|number| format!("line {number}")).collect();
+        assert_eq!(tail(&chunks), last);
+        assert_eq!(tail(&[many.concat().as_bytes()]), last);
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut() {
+        let lines = tail(&[&[b'x'; 100_000], b"\n", &[b'y'; 300]]);
+        assert_eq!(
+            lines.iter().map(String::len).collect::<Vec<_>>(),
+            [240, 240]
+        );
     }
 }

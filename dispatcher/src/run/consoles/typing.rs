@@ -14,6 +14,9 @@ use std::{
 use tokio::time::Instant;
 use wire::journal::Record;
 
+/// How LAVA 2026.07 says that `#` will be typed if no prompt comes.
+pub const FORCED_PROMPT: &str = "Waiting using forced prompt support";
+
 impl Consoles {
     /// Types a line, followed by the line end in force, and logs it.
     pub async fn send_line(&mut self, namespace: &Namespace, line: &str) -> Result<(), Fault> {
@@ -91,7 +94,7 @@ impl Consoles {
     ) -> Result<Found, Fault> {
         let left = deadline.saturating_duration_since(Instant::now());
         self.log.debug(format!(
-            "Waiting using forced prompt support (timeout {})",
+            "{FORCED_PROMPT} (timeout {})",
             hours_minutes_seconds(left / 2)
         ));
         let mut pause = left / 2;

@@ -5,7 +5,7 @@ use super::super::{
     style::Theme,
     text::clean,
 };
-use dispatcher::journal::Totals;
+use dispatcher::{actions::awaited, journal::Totals, run::consoles::FORCED_PROMPT};
 use job::{CaseResult, Level, TestResult};
 use plan::{Action, Plan};
 use std::{
@@ -31,7 +31,7 @@ pub(super) struct Model {
     pub(super) totals: Totals,
     pub(super) recent: VecDeque<Recent>,
     pub(super) failed: FailedCases,
-    /// What the runner said last.
+    /// What the runner waits for, or what it said last.
     pub(super) detail: String,
     pub(super) is_canceling: bool,
     /// How many actions are inside of each.
@@ -209,7 +209,14 @@ impl Model {
     /// What the runner says about what it does.
     pub(super) fn say(&mut self, message: &str) {
         let line = message.lines().next().unwrap_or_default();
-        self.detail = clean(line).into_owned();
+        if let Some(prompts) = awaited(line) {
+            let prompts = prompts.strip_prefix('[').unwrap_or(prompts);
+            let prompts = prompts.strip_suffix(']').unwrap_or(prompts);
+            self.detail = format!("waiting for {}", clean(prompts));
+        } else if !line.starts_with(FORCED_PROMPT) {
+            // How the wait helps itself is of less interest than what is waited for.
+            self.detail = clean(line).into_owned();
+        }
     }
 
     fn start(&mut self, level: &Level, name: &str, allowed: Duration, now: Instant) {

@@ -234,6 +234,24 @@ fn no_window_is_too_small_and_no_row_too_wide() {
 }
 
 #[test]
+fn the_prompts_that_are_waited_for_are_named() {
+    let mut story = Story::new();
+    story.starts(0, "2", "boot-qemu", 300);
+    story.starts(0, "2.2", "auto-login-action", 120);
+    let model = &mut story.model;
+    model.say("Parsing kernel messages");
+    model.say(
+        "auto-login-action: Wait for prompt ['Linux version [0-9]', 'root@debian:~#', 'login:', \
+         'Login incorrect'] (timeout 00:02:00)",
+    );
+    model.say("Waiting using forced prompt support (timeout 00:01:00)");
+    let waiting = story.view(61, 24, 80);
+    story.model.say("Matched prompt #2: login:");
+    let matched = story.view(62, 24, 80);
+    insta::assert_snapshot!(format!("{waiting}\n\n{matched}"));
+}
+
+#[test]
 fn a_retry_is_told_and_counted() {
     let mut story = Story::new();
     story.starts(0, "2", "boot-qemu", 300);
