@@ -198,12 +198,7 @@ impl Lab {
     ) -> Result<OutletPower, HalError> {
         let timing = self.timing(pdu);
         let outlet: Outlet = outlet.parse()?;
-        Ok(OutletPower::new(
-            self.pdu(pdu)?.clone(),
-            outlet,
-            timing,
-            epoch,
-        ))
+        Ok(OutletPower::new(self.pdu(pdu)?.clone(), outlet, timing, epoch))
     }
 
     /// The power of a board.
@@ -323,10 +318,7 @@ mod tests {
     #[test]
     fn mistakes_name_file_and_line() {
         let text = error("[board.one]\nconsole = 'tcp://a:1'\npowr = 1\n");
-        assert!(
-            text.starts_with("lab.toml: TOML parse error at line 3"),
-            "{text}"
-        );
+        assert!(text.starts_with("lab.toml: TOML parse error at line 3"), "{text}");
     }
 
     #[test]

@@ -6,6 +6,8 @@
     reason = "every test program uses a part of it, and fails where it cannot go on"
 )]
 
+pub mod peers;
+
 use hal::{
     console::{Console, ConsoleExt},
     process::{CommandLine, ProcessIdentity},

@@ -118,10 +118,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Rfc2217Console<S> {
     /// Waits until the server agreed to RFC 2217 or refused it.
     async fn negotiate(&mut self, deadline: Instant) -> Result<(), HalError> {
         self.link.flush(deadline).await?;
+        // Servers say WILL themselves, or answer ours with DO, or both.
         let agreed = |console: &mut Self| {
             let codec = &console.link.codec;
+            let is_on = |side| codec.is_on(TelnetOption::COM_PORT, side);
             let refused = codec.was_refused(TelnetOption::COM_PORT, Side::Us);
-            (refused || codec.is_on(TelnetOption::COM_PORT, Side::Us)).then_some(refused)
+            (refused || is_on(Side::Us) || is_on(Side::Them)).then_some(refused)
         };
         if self
             .await_answer("offer RFC 2217", deadline, agreed)
