@@ -30,14 +30,14 @@ enum Board {
 }
 
 /// Consoles of three kinds: 40 % serial ports (on pseudo-terminals), 40 % TCP, 20 % telnet.
-pub struct Idle {
-    pub consoles: Vec<Box<dyn Console>>,
+pub(crate) struct Idle {
+    pub(crate) consoles: Vec<Box<dyn Console>>,
     boards: Vec<Board>,
 }
 
 impl Idle {
     /// Opens `count` consoles, or `None` when the limit of open files is too low for that.
-    pub async fn open(count: usize) -> Result<Option<Self>, HalError> {
+    pub(crate) async fn open(count: usize) -> Result<Option<Self>, HalError> {
         let files = 2 * count as u64 + 100;
         let limit = getrlimit(Resource::Nofile);
         if limit.maximum.is_some_and(|maximum| maximum < files) {
@@ -85,7 +85,7 @@ impl Idle {
 
     /// A board says something.
     #[allow(dead_code, reason = "the test uses it, the example does not")]
-    pub async fn say(&self, index: usize, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) async fn say(&self, index: usize, bytes: &[u8]) -> io::Result<()> {
         match &self.boards[index] {
             Board::Terminal(terminal) => rustix::io::write(terminal, bytes).map(drop)?,
             Board::Connection(stream) => {
@@ -97,7 +97,7 @@ impl Idle {
     }
 
     /// A task for each console waits for its next byte until `time` is over, as a runner's would.
-    pub async fn wait(&mut self, time: Duration) {
+    pub(crate) async fn wait(&mut self, time: Duration) {
         let until = Instant::now() + time;
         let mut readers = JoinSet::new();
         for (index, mut console) in self.consoles.drain(..).enumerate() {
@@ -128,7 +128,7 @@ fn failed(error: io::Error) -> HalError {
 }
 
 /// How much memory this process has, in KiB.
-pub fn resident_kib() -> u64 {
+pub(crate) fn resident_kib() -> u64 {
     let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let size = line.and_then(|line| line.split_whitespace().nth(1));

@@ -1,7 +1,10 @@
 //! A connection that speaks telnet: what [`TelnetConsole`](super::TelnetConsole) and
 //! [`Rfc2217Console`](super::Rfc2217Console) are made of.
 
-use super::codec::{Subnegotiation, TelnetCodec};
+use super::{
+    codec::{Subnegotiation, TelnetCodec},
+    negotiation::{Side, TelnetOption},
+};
 use crate::error::{ErrorKind, HalError, kind_of};
 use std::{
     future::poll_fn,
@@ -88,36 +91,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
         buffer: &mut [u8],
     ) -> Poll<Result<usize, HalError>> {
         loop {
-            if self.ended {
-                return Poll::Ready(Ok(0));
-            }
-            // A connection that takes no answers may still give what the board said.
-            let _ = self.poll_flush(cx)?;
-            let mut unfilled = ReadBuf::new(buffer);
-            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut unfilled));
-            let length = unfilled.filled().len();
-            match read {
-                Ok(()) if length > 0 => {}
-                Err(error) if kind_of(&error) != ErrorKind::Closed => {
-                    return Poll::Ready(Err(self.error("read from", error)));
-                }
-                _ => {
-                    self.ended = true;
-                    continue;
-                }
-            }
-            let length = self.codec.decode(&mut buffer[..length]);
-            if !self.codec.replies().is_empty() {
-                let _ = self.poll_flush(cx)?;
-            }
-            if length > 0 {
+            let length = ready!(self.poll_step(cx, buffer))?;
+            if length > 0 || self.ended {
                 return Poll::Ready(Ok(length));
             }
         }
     }
 
-    /// Receives while something else than the board's bytes is awaited; those are kept. Ready
-    /// when something came or the connection ended.
+    /// Takes what is there once. 0 when there was nothing of the board in it, or at the end.
+    fn poll_step(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, HalError>> {
+        if self.ended {
+            return Poll::Ready(Ok(0));
+        }
+        // A connection that takes no answers may still give what the board said.
+        let _ = self.poll_flush(cx)?;
+        let mut unfilled = ReadBuf::new(buffer);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut unfilled));
+        let length = unfilled.filled().len();
+        match read {
+            Ok(()) if length > 0 => {}
+            Err(error) if kind_of(&error) != ErrorKind::Closed => {
+                return Poll::Ready(Err(self.error("read from", error)));
+            }
+            _ => {
+                self.ended = true;
+                return Poll::Ready(Ok(0));
+            }
+        }
+        let length = self.codec.decode(&mut buffer[..length]);
+        if !self.codec.replies().is_empty() {
+            let _ = self.poll_flush(cx)?;
+        }
+        Poll::Ready(Ok(length))
+    }
+
+    /// Receives once while something else than the board's bytes is awaited; those are kept.
+    /// Ready when something came or the connection ended.
     ///
     /// # Errors
     /// `Exhausted` when more was kept than one may.
@@ -130,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
             return Poll::Ready(Err(HalError::new(ErrorKind::Exhausted, name, message)));
         }
         let mut buffer = [0; 4096];
-        let length = ready!(self.poll_receive(cx, &mut buffer))?;
+        let length = ready!(self.poll_step(cx, &mut buffer))?;
         self.stash.extend_from_slice(&buffer[..length]);
         Poll::Ready(Ok(()))
     }
@@ -215,6 +228,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
                 ))
             }
         }
+    }
+
+    /// Waits until the server answered whether it takes eight bits, or ended, or `until`: what is
+    /// typed before would be sent as to a server that does not, and some servers then hand the
+    /// extra zeros on to the board.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub(super) async fn settle(&mut self, until: Instant) -> Result<(), HalError> {
+        let answered = poll_fn(|cx| {
+            loop {
+                let binary = TelnetOption::BINARY;
+                let codec = &self.codec;
+                if self.ended
+                    || codec.is_on(binary, Side::Us)
+                    || codec.was_refused(binary, Side::Us)
+                {
+                    return Poll::Ready(Ok(()));
+                }
+                ready!(self.poll_pump(cx))?;
+            }
+        });
+        timeout_at(until, answered).await.unwrap_or(Ok(()))
     }
 
     pub(super) fn take_subnegotiations(&mut self) -> Vec<Subnegotiation> {

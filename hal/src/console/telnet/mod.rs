@@ -33,6 +33,9 @@ use tokio::{
 /// How long a server may take to accept a control request, which has no deadline of its own.
 const CONTROL_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a server may take to answer whether it takes eight bits.
+const SETTLE_WITHIN: Duration = Duration::from_secs(1);
+
 /// A console over telnet.
 ///
 /// It asks for eight bits both ways (BINARY) and for SUPPRESS GO AHEAD, goes on whatever the
@@ -44,7 +47,8 @@ pub struct TelnetConsole<S = TcpStream> {
 }
 
 impl TelnetConsole {
-    /// Connects to `address` ("rack:7001").
+    /// Connects to `address` ("rack:7001") and gives the server a second to agree to eight bits;
+    /// one that does not answer is taken for one without options.
     ///
     /// # Errors
     /// `Timeout` when `deadline` passes first, or what the network says.
@@ -55,7 +59,10 @@ impl TelnetConsole {
     ) -> Result<Self, HalError> {
         let description = format!("telnet://{address}");
         let stream = connect(address, &description, deadline).await?;
-        Ok(Self::new(stream, description, epoch))
+        let mut console = Self::new(stream, description, epoch);
+        let until = (Instant::now() + SETTLE_WITHIN).min(deadline);
+        console.link.settle(until).await?;
+        Ok(console)
     }
 }
 

@@ -4,7 +4,7 @@
 //! compared with what was asked.
 
 use super::{
-    CONTROL_WITHIN, Link, Side, TelnetCodec, TelnetOption, codec::Subnegotiation, request_binary,
+    CONTROL_WITHIN, Link, SETTLE_WITHIN, Side, TelnetCodec, TelnetOption, codec::Subnegotiation, request_binary,
 };
 use crate::{
     console::{
@@ -137,6 +137,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Rfc2217Console<S> {
                 ),
             );
         }
+        let until = (Instant::now() + SETTLE_WITHIN).min(deadline);
+        self.link.settle(until).await?;
+        self.take_notices();
         Ok(())
     }
 
