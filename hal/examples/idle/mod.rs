@@ -70,7 +70,9 @@ impl Idle {
                 let (board, _) = listener.accept().await.map_err(failed)?;
                 lab.add(Fenced::new(console, epoch), Board::Connection(board));
             } else {
-                let console = TelnetConsole::connect(&address, epoch.clone(), deadline).await?;
+                // Its server answers nothing: not waited for.
+                let stream = TcpStream::connect(&address).await.map_err(failed)?;
+                let console = TelnetConsole::new(stream, "telnet", epoch.clone());
                 let (board, _) = listener.accept().await.map_err(failed)?;
                 lab.add(Fenced::new(console, epoch), Board::Connection(board));
             }
