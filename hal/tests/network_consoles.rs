@@ -211,8 +211,8 @@ async fn rfc2217_by_pyserial_with_lines_and_break() {
         console.write_all(b"x", soon()).await.unwrap();
         receive(&mut *console, 1).await;
         let lines = console.line_control().unwrap().modem_lines().await.unwrap();
-        assert_eq!((lines.cts, lines.dsr), (on, !on), "{lines:?}");
-        assert_eq!(ModemLines { cts: false, dsr: false, carrier: true, ring: false }.carrier, lines.carrier);
+        let expected = ModemLines { cts: on, dsr: !on, carrier: true, ring: false };
+        assert_eq!(lines, expected);
     }
     let line = console.line_control().unwrap();
     line.send_break(Duration::from_millis(60)).await.unwrap();
@@ -354,6 +354,19 @@ async fn garbage_does_no_harm() {
         assert!(all.len() < garbage.len());
         assert_eq!(console.write(b"x").await.unwrap_err().kind(), ErrorKind::Closed);
     }
+}
+
+#[tokio::test]
+async fn a_command_on_a_terminal_and_a_port_are_opened_by_their_addresses() {
+    let mut console = open("exec:sh -c 'read word; echo \"got $word\"'").await;
+    console.write_all(b"it\n", soon()).await.unwrap();
+    read_until(&mut *console, "got it").await;
+    assert!(console.line_control().is_none());
+    let error = refused("exec:no-such-telnet rack 7001", soon()).await;
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let error = refused("serial:///dev/no-such-tty", soon()).await;
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("/dev/no-such-tty"), "{error}");
 }
 
 #[tokio::test]

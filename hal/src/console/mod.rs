@@ -1,5 +1,9 @@
 //! Consoles: the bytes a board prints and the bytes typed at it.
 //!
+//! [`ConsoleTarget`] names every kind as text and opens it: a serial port ([`SerialConsole`]), TCP,
+//! telnet, RFC 2217, ssh, any command on a terminal. [`Fenced`] keeps bytes of one life of the board
+//! out of the next; [`Reopening`] brings back what vanished, and says so.
+//!
 //! The runner holds one [`Console`] per connection. A console never interprets what passes: no
 //! lines, no character sets, no log. [`crate::recording::Recorded`] wraps one to journal it.
 

@@ -1,5 +1,6 @@
 //! What the tests of this crate share.
 #![allow(
+    clippy::print_stderr,
     clippy::unwrap_used,
     dead_code,
     unreachable_pub,

@@ -5,7 +5,10 @@ use super::{
     codec::{Subnegotiation, TelnetCodec},
     negotiation::{Side, TelnetOption},
 };
-use crate::error::{ErrorKind, HalError, kind_of};
+use crate::{
+    console::stream::is_lost,
+    error::{ErrorKind, HalError},
+};
 use std::{
     future::poll_fn,
     io,
@@ -114,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
         let length = unfilled.filled().len();
         match read {
             Ok(()) if length > 0 => {}
-            Err(error) if kind_of(&error) != ErrorKind::Closed => {
+            Err(error) if !is_lost(&error) => {
                 return Poll::Ready(Err(self.error("read from", error)));
             }
             _ => {
@@ -188,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
                 Ok(length @ 1..) => self.sent += length,
                 Ok(0) => return Poll::Ready(Err(self.is_closed())),
                 // The reader sees the end, after what the board said last.
-                Err(error) if kind_of(&error) == ErrorKind::Closed => break,
+                Err(error) if is_lost(&error) => break,
                 Err(error) => return Poll::Ready(Err(self.error("write to", error))),
             }
         }
