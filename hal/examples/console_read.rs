@@ -64,15 +64,43 @@ type Reader = fn(&tokio::runtime::Runtime, usize) -> Result<Figures, HalError>;
 
 /// Name, reader, and the place of the bare loop that it is compared with.
 const KINDS: &[(&str, Reader, usize)] = &[
-    ("bare loop", |_, lines| bare_terminal(lines), 0),
-    ("PtyConsole", |runtime, lines| runtime.block_on(pty(lines, false)), 0),
-    ("PtyConsole, fenced", |runtime, lines| runtime.block_on(pty(lines, true)), 0),
-    ("TcpConsole", |runtime, lines| runtime.block_on(tcp(lines)), 0),
-    ("TelnetConsole", |runtime, lines| runtime.block_on(telnet(lines, false)), 0),
-    ("TelnetConsole, 8 bits", |runtime, lines| runtime.block_on(telnet(lines, true)), 0),
+    ("bare loop", bare_terminal, 0),
+    (
+        "PtyConsole",
+        |runtime, lines| runtime.block_on(pty(lines, false)),
+        0,
+    ),
+    (
+        "PtyConsole, fenced",
+        |runtime, lines| runtime.block_on(pty(lines, true)),
+        0,
+    ),
+    (
+        "TcpConsole",
+        |runtime, lines| runtime.block_on(tcp(lines)),
+        0,
+    ),
+    (
+        "TelnetConsole",
+        |runtime, lines| runtime.block_on(telnet(lines, false)),
+        0,
+    ),
+    (
+        "TelnetConsole, 8 bits",
+        |runtime, lines| runtime.block_on(telnet(lines, true)),
+        0,
+    ),
     ("bare loop, serial", |_, lines| bare_serial(lines), 6),
-    ("SerialConsole", |runtime, lines| runtime.block_on(serial(lines, false)), 6),
-    ("SerialConsole, fenced", |runtime, lines| runtime.block_on(serial(lines, true)), 6),
+    (
+        "SerialConsole",
+        |runtime, lines| runtime.block_on(serial(lines, false)),
+        6,
+    ),
+    (
+        "SerialConsole, fenced",
+        |runtime, lines| runtime.block_on(serial(lines, true)),
+        6,
+    ),
 ];
 
 fn main() -> Result<(), HalError> {
@@ -103,7 +131,9 @@ fn main() -> Result<(), HalError> {
     Ok(())
 }
 
-fn bare_terminal(lines: usize) -> Result<Figures, HalError> {
+fn bare_terminal(runtime: &tokio::runtime::Runtime, lines: usize) -> Result<Figures, HalError> {
+    // The command's end is watched by the runtime; its output is not.
+    let _inside = runtime.enter();
     let (master, terminal) = pair()?;
     let command = hal::process::Command::new(producer("stty raw <&1", lines));
     let _running = command.spawn(Some(terminal.into()))?;
@@ -205,7 +235,9 @@ async fn measure(console: &mut dyn Console, limit: usize) -> Result<Figures, Hal
 /// A board that greets its first client and prints; its address.
 fn board_on_network(lines: usize, greeting: &'static [u8]) -> Result<String, HalError> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| failed("serve", error))?;
-    let address = listener.local_addr().map_err(|error| failed("serve", error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| failed("serve", error))?;
     std::thread::spawn(move || {
         if let Ok((stream, _)) = listener.accept() {
             let _ = print_lines(stream, lines, greeting).join();

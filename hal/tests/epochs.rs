@@ -30,7 +30,10 @@ fn add(seen: &mut Seen, epoch: Epoch, bytes: &[u8]) {
 async fn read_to(console: &mut dyn Console, text: &str, seen: &mut Seen) {
     let mut buffer = [0; 256];
     while !seen.iter().any(|(_, all)| all.contains(text)) {
-        let chunk = timeout_at(soon(), console.read(&mut buffer)).await.expect("more").unwrap();
+        let chunk = timeout_at(soon(), console.read(&mut buffer))
+            .await
+            .expect("more")
+            .unwrap();
         assert!(!chunk.is_end(), "{seen:?}");
         add(seen, chunk.epoch, &buffer[..chunk.length]);
     }
@@ -41,7 +44,9 @@ async fn board() -> (TcpStream, TcpConsole, EpochCounter) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let epoch = EpochCounter::default();
-    let console = TcpConsole::connect(&address, epoch.clone(), soon()).await.unwrap();
+    let console = TcpConsole::connect(&address, epoch.clone(), soon())
+        .await
+        .unwrap();
     let (board, _) = listener.accept().await.unwrap();
     board.set_nodelay(true).unwrap();
     (board, console, epoch)
@@ -114,7 +119,10 @@ async fn a_reader_that_comes_late_loses_words_rather_than_mixing_lives() {
 #[tokio::test]
 async fn a_board_that_prints_without_end_gets_into_its_next_life() {
     let epoch = EpochCounter::default();
-    let options = PtyOptions { epoch: epoch.clone(), ..PtyOptions::default() };
+    let options = PtyOptions {
+        epoch: epoch.clone(),
+        ..PtyOptions::default()
+    };
     let console = PtyConsole::spawn(shell("stty raw; exec yes"), options).unwrap();
     let mut console = Fenced::new(console, epoch.clone());
     let mut buffer = vec![0; 64 * 1024];
@@ -130,15 +138,22 @@ async fn a_board_that_prints_without_end_gets_into_its_next_life() {
 
 #[tokio::test]
 async fn last_words_that_are_under_way_are_drained_into_the_old_life() {
-    let Some(cable) = Cable::new().await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
     let epoch = EpochCounter::default();
     let settings = LineSettings::default();
     let mut board = SerialConsole::open(&cable.other(), &settings, epoch.clone()).unwrap();
-    let target: ConsoleTarget = format!("serial://{}", cable.one().display()).parse().unwrap();
+    let target: ConsoleTarget = format!("serial://{}", cable.one().display())
+        .parse()
+        .unwrap();
     let mut console = target.open(epoch.clone(), soon()).await.unwrap();
     let mut seen = Seen::new();
     // socat, the cable, delays them: they are not in the console's kernel buffer yet.
-    board.write_all(b"Rebooting.\nlogin: ", soon()).await.unwrap();
+    board
+        .write_all(b"Rebooting.\nlogin: ", soon())
+        .await
+        .unwrap();
     let drained = console
         .drain(Duration::from_millis(300), soon(), |chunk, bytes| {
             add(&mut seen, chunk.epoch, bytes);
@@ -162,9 +177,15 @@ async fn draining_a_board_that_does_not_stop_ends_at_the_deadline() {
     let mut console =
         PtyConsole::spawn(shell("stty raw; exec yes"), PtyOptions::default()).unwrap();
     let deadline = Instant::now() + Duration::from_millis(50);
-    let drained = console.drain(Duration::from_secs(1), deadline, |_, _| {}).await.unwrap();
+    let drained = console
+        .drain(Duration::from_secs(1), deadline, |_, _| {})
+        .await
+        .unwrap();
     assert!(!drained.quiet && drained.bytes > 0, "{drained:?}");
     let mut ended = PtyConsole::spawn(shell("printf bye"), PtyOptions::default()).unwrap();
-    let drained = ended.drain(Duration::from_secs(10), soon(), |_, _| {}).await.unwrap();
+    let drained = ended
+        .drain(Duration::from_secs(10), soon(), |_, _| {})
+        .await
+        .unwrap();
     assert!(drained.closed && drained.bytes == 3, "{drained:?}");
 }

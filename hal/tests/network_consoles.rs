@@ -74,8 +74,12 @@ async fn exchange(console: &mut dyn Console, board: &mut dyn Console) {
 
 #[tokio::test]
 async fn raw_tcp_by_ser2net() {
-    let Some(cable) = Cable::new().await else { return };
-    let Some((_server, port)) = peers::ser2net("tcp,127.0.0.1,PORT", &cable).await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
+    let Some((_server, port)) = peers::ser2net("tcp,127.0.0.1,PORT", &cable).await else {
+        return;
+    };
     let mut board = board(&cable);
     let mut console = open(&format!("tcp://127.0.0.1:{port}")).await;
     exchange(&mut *console, &mut board).await;
@@ -83,16 +87,23 @@ async fn raw_tcp_by_ser2net() {
 
 #[tokio::test]
 async fn telnet_by_ser2net_with_break() {
-    let Some(cable) = Cable::new().await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
     let server = peers::ser2net("telnet,tcp,127.0.0.1,PORT", &cable).await;
-    let Some((_server, port)) = server else { return };
+    let Some((_server, port)) = server else {
+        return;
+    };
     let mut board = board(&cable);
     let address = format!("telnet://127.0.0.1:{port}");
     let mut console = open(&address).await;
     exchange(&mut *console, &mut board).await;
     let line = console.line_control().unwrap();
     line.send_break(Duration::from_millis(250)).await.unwrap();
-    assert_eq!(line.set_dtr(true).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(
+        line.set_dtr(true).await.unwrap_err().kind(),
+        ErrorKind::Unsupported
+    );
     exchange(&mut *console, &mut board).await;
     // A second holder is told so by the server, and closed.
     let mut second = open(&address).await;
@@ -110,7 +121,12 @@ async fn telnet_by_another_implementation_sees_our_break() {
     // It refuses eight bits: returns travel as RFC 854 has them. Its own decoder drops zeros.
     console.write_all(b"a\r\n\xff\rb", soon()).await.unwrap();
     assert_eq!(receive(&mut *console, 6).await, b"a\r\n\xff\rb");
-    console.line_control().unwrap().send_break(Duration::ZERO).await.unwrap();
+    console
+        .line_control()
+        .unwrap()
+        .send_break(Duration::ZERO)
+        .await
+        .unwrap();
     read_until(&mut *console, "got BREAK").await;
     let printed = fs_err::read_to_string(log.path().join("log")).unwrap();
     assert_eq!(printed.lines().nth(1), Some("break"));
@@ -122,19 +138,29 @@ async fn python_server(
     script: &str,
 ) -> Option<(Box<dyn Console>, tempfile::TempDir, Running)> {
     let (port, log, server) = python_port(module, script).await?;
-    Some((open(&format!("telnet://127.0.0.1:{port}")).await, log, server))
+    Some((
+        open(&format!("telnet://127.0.0.1:{port}")).await,
+        log,
+        server,
+    ))
 }
 
 async fn python_port(module: &str, script: &str) -> Option<(u16, tempfile::TempDir, Running)> {
     let python = peers::python_with(module).await?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support").join(script);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/support")
+        .join(script);
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("log");
     let line = CommandLine::new(python).args(["-W", "ignore"]).arg(script);
     let server = peers::start(line, &log);
     let port = wait_for(|| {
         let printed = fs_err::read_to_string(&log).unwrap();
-        printed.lines().next().and_then(|line| line.parse().ok()).ok_or(printed)
+        printed
+            .lines()
+            .next()
+            .and_then(|line| line.parse().ok())
+            .ok_or(printed)
     })
     .await;
     Some((port, directory, server))
@@ -142,15 +168,21 @@ async fn python_port(module: &str, script: &str) -> Option<(u16, tempfile::TempD
 
 #[tokio::test]
 async fn rfc2217_by_ser2net_sets_the_line() {
-    let Some(cable) = Cable::new().await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
     let server = peers::ser2net("telnet(rfc2217),tcp,127.0.0.1,PORT", &cable).await;
-    let Some((_server, port)) = server else { return };
+    let Some((_server, port)) = server else {
+        return;
+    };
     let mut board = board(&cable);
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
     let beside = rustix::fs::open(cable.one(), flags, Mode::empty());
     let address = format!("rfc2217://127.0.0.1:{port}");
-    let mut console =
-        open(&format!("{address}?baud=57600&data=8&parity=none&stop=1&flow=none")).await;
+    let mut console = open(&format!(
+        "{address}?baud=57600&data=8&parity=none&stop=1&flow=none"
+    ))
+    .await;
     exchange(&mut *console, &mut board).await;
     // Root may look at a port that somebody else holds.
     if let Ok(beside) = beside {
@@ -164,9 +196,13 @@ async fn rfc2217_by_ser2net_sets_the_line() {
 
 #[tokio::test]
 async fn rfc2217_by_ser2net_without_modem_lines_says_what_was_asked() {
-    let Some(cable) = Cable::new().await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
     let server = peers::ser2net("telnet(rfc2217),tcp,127.0.0.1,PORT", &cable).await;
-    let Some((_server, port)) = server else { return };
+    let Some((_server, port)) = server else {
+        return;
+    };
     // ser2net 4.3 acknowledges no DTR on a pseudo-terminal, nor does it say that it cannot.
     let address = format!("rfc2217://127.0.0.1:{port}?dtr=on");
     let error = refused(&address, Instant::now() + Duration::from_millis(500)).await;
@@ -179,14 +215,21 @@ async fn rfc2217_by_ser2net_without_modem_lines_says_what_was_asked() {
 
 #[tokio::test]
 async fn rfc2217_by_ser2net_names_itself_and_purges() {
-    let Some(cable) = Cable::new().await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
     let server = peers::ser2net("telnet(rfc2217),tcp,127.0.0.1,PORT", &cable).await;
-    let Some((_server, port)) = server else { return };
+    let Some((_server, port)) = server else {
+        return;
+    };
     let (address, settings) = (format!("127.0.0.1:{port}"), LineSettings::default());
     let mut console = Rfc2217Console::connect(&address, &settings, EpochCounter::default(), soon())
         .await
         .unwrap();
-    assert_eq!(console.signature(soon()).await.unwrap().as_deref(), Some("ser2net"));
+    assert_eq!(
+        console.signature(soon()).await.unwrap().as_deref(),
+        Some("ser2net")
+    );
     console.purge(soon()).await.unwrap();
 }
 
@@ -211,7 +254,12 @@ async fn rfc2217_by_pyserial_with_lines_and_break() {
         console.write_all(b"x", soon()).await.unwrap();
         receive(&mut *console, 1).await;
         let lines = console.line_control().unwrap().modem_lines().await.unwrap();
-        let expected = ModemLines { cts: on, dsr: !on, carrier: true, ring: false };
+        let expected = ModemLines {
+            cts: on,
+            dsr: !on,
+            carrier: true,
+            ring: false,
+        };
         assert_eq!(lines, expected);
     }
     let line = console.line_control().unwrap();
@@ -223,13 +271,25 @@ async fn rfc2217_by_pyserial_with_lines_and_break() {
     let breaks = wait_for(|| {
         let printed = fs_err::read_to_string(log.path().join("log")).unwrap();
         let breaks: Vec<_> = printed.lines().skip(1).map(str::to_owned).collect();
-        if breaks.len() == 4 { Ok(breaks) } else { Err(breaks) }
+        if breaks.len() == 4 {
+            Ok(breaks)
+        } else {
+            Err(breaks)
+        }
     })
     .await;
-    let times: Vec<f64> =
-        breaks.iter().map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
-    assert!(breaks[0].contains("begins") && breaks[1].contains("ends"), "{breaks:?}");
-    assert!(breaks[3].contains("ends"), "cancelling ends BREAK: {breaks:?}");
+    let times: Vec<f64> = breaks
+        .iter()
+        .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(
+        breaks[0].contains("begins") && breaks[1].contains("ends"),
+        "{breaks:?}"
+    );
+    assert!(
+        breaks[3].contains("ends"),
+        "cancelling ends BREAK: {breaks:?}"
+    );
     assert!(times[1] - times[0] >= 0.04, "{breaks:?}");
 }
 
@@ -251,8 +311,14 @@ async fn open_scripted(
 async fn a_server_that_sets_another_speed_is_not_believed() {
     let (client, mut server) = scripted();
     // DO COM-PORT, the board's output, and 115200 acknowledged whatever was asked.
-    server.write_all(b"\xff\xfd\x2cU-Boot\xff\xfa\x2c\x65\x00\x01\xc2\x00\xff\xf0").await.unwrap();
-    let settings = LineSettings { baud: Some(1_500_000), ..LineSettings::default() };
+    server
+        .write_all(b"\xff\xfd\x2cU-Boot\xff\xfa\x2c\x65\x00\x01\xc2\x00\xff\xf0")
+        .await
+        .unwrap();
+    let settings = LineSettings {
+        baud: Some(1_500_000),
+        ..LineSettings::default()
+    };
     let opening = open_scripted(client, settings, soon());
     let late = async {
         // Acknowledged before it was asked: not an answer.
@@ -262,7 +328,10 @@ async fn a_server_that_sets_another_speed_is_not_believed() {
             let length = server.read(&mut asked).await.unwrap();
             seen.extend_from_slice(&asked[..length]);
         }
-        server.write_all(b"\xff\xfa\x2c\x65\x00\x01\xc2\x00\xff\xf0").await.unwrap();
+        server
+            .write_all(b"\xff\xfa\x2c\x65\x00\x01\xc2\x00\xff\xf0")
+            .await
+            .unwrap();
     };
     let (opened, ()) = tokio::join!(opening, late);
     let error = opened.unwrap_err();
@@ -276,8 +345,13 @@ async fn a_server_that_sets_another_speed_is_not_believed() {
 #[tokio::test]
 async fn output_during_the_negotiation_is_kept_and_suspension_is_obeyed() {
     let (client, mut server) = scripted();
-    server.write_all(b"\xff\xfd\x2cU-Boot \xff\xfa\x2c\x6c\xff\xf0").await.unwrap();
-    let mut console = open_scripted(client, LineSettings::default(), soon()).await.unwrap();
+    server
+        .write_all(b"\xff\xfd\x2cU-Boot \xff\xfa\x2c\x6c\xff\xf0")
+        .await
+        .unwrap();
+    let mut console = open_scripted(client, LineSettings::default(), soon())
+        .await
+        .unwrap();
     assert_eq!(read_until(&mut console, "U-Boot ").await, "U-Boot ");
     server.write_all(b"2026").await.unwrap();
     assert_eq!(read_until(&mut console, "2026").await, "2026");
@@ -288,7 +362,10 @@ async fn output_during_the_negotiation_is_kept_and_suspension_is_obeyed() {
     let moment = Instant::now() + Duration::from_millis(20);
     let typed = console.write_all(b"x", moment).await;
     assert_eq!(typed.unwrap_err().kind(), ErrorKind::Timeout);
-    server.write_all(b"busy\xff\xfa\x2c\x6d\xff\xf0").await.unwrap();
+    server
+        .write_all(b"busy\xff\xfa\x2c\x6d\xff\xf0")
+        .await
+        .unwrap();
     console.write_all(b"x", soon()).await.unwrap();
     assert_eq!(server.read(&mut asked).await.unwrap(), 1);
     assert_eq!(read_until(&mut console, "busy").await, "busy");
@@ -299,24 +376,37 @@ async fn servers_without_rfc2217_are_told_apart() {
     // DONT COM-PORT.
     let (client, mut server) = scripted();
     server.write_all(b"\xff\xfe\x2c").await.unwrap();
-    let error = open_scripted(client, LineSettings::default(), soon()).await.unwrap_err();
+    let error = open_scripted(client, LineSettings::default(), soon())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.hint().unwrap().contains("telnet://"));
     // A raw server: silence, or a board that prints without end.
     let (client, _server) = scripted();
     let moment = Instant::now() + Duration::from_millis(20);
-    let error = open_scripted(client, LineSettings::default(), moment).await.unwrap_err();
+    let error = open_scripted(client, LineSettings::default(), moment)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(error.to_string().ends_with("when it was asked to offer RFC 2217"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("when it was asked to offer RFC 2217"),
+        "{error}"
+    );
     let (client, mut server) = scripted();
     let flood = async { while server.write_all(&[b'x'; 4096]).await.is_ok() {} };
-    let (opened, ()) =
-        tokio::join!(open_scripted(client, LineSettings::default(), soon()), flood);
+    let (opened, ()) = tokio::join!(
+        open_scripted(client, LineSettings::default(), soon()),
+        flood
+    );
     assert_eq!(opened.unwrap_err().kind(), ErrorKind::Exhausted);
     // Accepts and closes.
     let (client, server) = scripted();
     drop(server);
-    let error = open_scripted(client, LineSettings::default(), soon()).await.unwrap_err();
+    let error = open_scripted(client, LineSettings::default(), soon())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
 }
 
@@ -343,7 +433,9 @@ async fn garbage_does_no_harm() {
         let mut console = TelnetConsole::new(client, "telnet://garbage", EpochCounter::default());
         let garbage: Vec<u8> = (0..20_000)
             .map(|_| {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 let byte = (random >> 56) as u8;
                 if byte < 80 { 255 - byte % 20 } else { byte }
             })
@@ -352,7 +444,10 @@ async fn garbage_does_no_harm() {
         drop(server);
         let all = read_to_end(&mut console).await;
         assert!(all.len() < garbage.len());
-        assert_eq!(console.write(b"x").await.unwrap_err().kind(), ErrorKind::Closed);
+        assert_eq!(
+            console.write(b"x").await.unwrap_err().kind(),
+            ErrorKind::Closed
+        );
     }
 }
 

@@ -59,7 +59,9 @@ fn gap(events: &Events) -> Gap {
 
 #[tokio::test]
 async fn an_adapter_that_is_plugged_in_again_goes_on() {
-    let Some(mut cable) = Cable::new().await else { return };
+    let Some(mut cable) = Cable::new().await else {
+        return;
+    };
     let address = format!("serial://{}?baud=9600", cable.one().display());
     let (mut console, events) = reopening(target(&address), QUICK).await;
     let board = |cable: &Cable| {
@@ -80,7 +82,11 @@ async fn an_adapter_that_is_plugged_in_again_goes_on() {
     assert_eq!(seen, "after");
     let gap = gap(&events);
     assert!(gap.reason.ends_with("/one vanished"), "{gap:?}");
-    assert_eq!(gap.returned, Returned::Unknown, "a pseudo-terminal has no identity");
+    assert_eq!(
+        gap.returned,
+        Returned::Unknown,
+        "a pseudo-terminal has no identity"
+    );
     console.write_all(b"typed", soon()).await.unwrap();
     read_until(&mut board, "typed").await;
 }
@@ -102,7 +108,10 @@ async fn a_server_that_restarts_goes_on_and_nothing_is_typed_twice() {
     assert!(!console.is_open());
     let error = console.write(b"saveenv\n").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
-    assert!(error.to_string().contains("closed the connection"), "{error}");
+    assert!(
+        error.to_string().contains("closed the connection"),
+        "{error}"
+    );
     let restart = async {
         let listener = TcpListener::bind(at).await.unwrap();
         let (mut board, _) = listener.accept().await.unwrap();
@@ -176,10 +185,16 @@ async fn it_is_given_up_when_the_time_of_the_gap_is_over() {
         reason,
         "ttyUSB0 closed the connection, and it did not come back: there is no ttyUSB0"
     );
-    assert!(matches!(events.lock().unwrap().as_slice(), [_, ReopenEvent::GaveUp { .. }]));
+    assert!(matches!(
+        events.lock().unwrap().as_slice(),
+        [_, ReopenEvent::GaveUp { .. }]
+    ));
     // Closed stays closed.
     assert!(console.read(&mut [0; 8]).await.unwrap().is_end());
-    assert_eq!(console.write(b"x").await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(
+        console.write(b"x").await.unwrap_err().kind(),
+        ErrorKind::Closed
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,7 +242,10 @@ async fn another_device_in_its_place_is_told() {
             _ => None,
         })
         .collect();
-    let other = Returned::Other { before: "A1".to_owned(), after: "B2".to_owned() };
+    let other = Returned::Other {
+        before: "A1".to_owned(),
+        after: "B2".to_owned(),
+    };
     assert_eq!(returned, [Returned::Same, other]);
 }
 

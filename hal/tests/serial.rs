@@ -15,7 +15,10 @@ use rustix::{
     termios::{ControlModes, InputModes, tcgetattr},
 };
 use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
-use support::{peers::{self, Cable}, read_until, soon};
+use support::{
+    peers::{self, Cable},
+    read_until, soon,
+};
 use tokio::time::{Instant, timeout_at};
 
 /// Names the node for the part of a test that runs as another user.
@@ -31,9 +34,14 @@ fn refused(node: &Path) -> hal::HalError {
 
 #[tokio::test]
 async fn every_byte_passes_at_any_speed() {
-    let Some(cable) = Cable::new().await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
     for baud in [50, 9600, 115_200, 1_234_567, 3_000_000] {
-        let settings = LineSettings { baud: Some(baud), ..LineSettings::default() };
+        let settings = LineSettings {
+            baud: Some(baud),
+            ..LineSettings::default()
+        };
         let mut one = open(&cable.one(), &settings);
         let mut other = open(&cable.other(), &settings);
         let all: Vec<u8> = (0..=255).collect();
@@ -41,7 +49,10 @@ async fn every_byte_passes_at_any_speed() {
         let mut got = Vec::new();
         let mut buffer = [0; 64];
         while got.len() < all.len() {
-            let chunk = timeout_at(soon(), other.read(&mut buffer)).await.unwrap().unwrap();
+            let chunk = timeout_at(soon(), other.read(&mut buffer))
+                .await
+                .unwrap()
+                .unwrap();
             got.extend_from_slice(&buffer[..chunk.length]);
         }
         assert_eq!(got, all, "{baud} baud");
@@ -50,7 +61,9 @@ async fn every_byte_passes_at_any_speed() {
 
 #[tokio::test]
 async fn the_line_is_set_as_asked() {
-    let Some(cable) = Cable::new().await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
     let beside = rustix::fs::open(cable.one(), flags, Mode::empty()).unwrap();
     let settings = LineSettings {
@@ -64,13 +77,22 @@ async fn the_line_is_set_as_asked() {
     let set = tcgetattr(&beside).unwrap();
     assert_eq!(set.output_speed(), 250_000);
     assert!(set.control_modes.contains(ControlModes::CSTOPB));
-    assert!(set.input_modes.contains(InputModes::IXON | InputModes::IXOFF));
+    assert!(
+        set.input_modes
+            .contains(InputModes::IXON | InputModes::IXOFF)
+    );
 }
 
 #[tokio::test]
 async fn modem_lines_are_tolerated_where_there_are_none() {
-    let Some(cable) = Cable::new().await else { return };
-    let settings = LineSettings { dtr: Some(false), rts: Some(true), ..LineSettings::default() };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
+    let settings = LineSettings {
+        dtr: Some(false),
+        rts: Some(true),
+        ..LineSettings::default()
+    };
     let mut console = open(&cable.one(), &settings);
     let line = console.line_control().unwrap();
     for error in [
@@ -79,25 +101,39 @@ async fn modem_lines_are_tolerated_where_there_are_none() {
         line.modem_lines().await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-        assert!(error.to_string().contains(cable.one().to_str().unwrap()), "{error}");
+        assert!(
+            error.to_string().contains(cable.one().to_str().unwrap()),
+            "{error}"
+        );
     }
     line.send_break(Duration::from_millis(1)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_second_holder_is_refused_with_the_first_ones_name() {
-    let Some(cable) = Cable::new().await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
     let first = open(&cable.one(), &LineSettings::default());
     let error = refused(&cable.one());
     assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
-    assert!(error.to_string().contains(cable.one().to_str().unwrap()), "{error}");
-    assert!(error.hint().unwrap().contains("this program itself"), "{:?}", error.hint());
+    assert!(
+        error.to_string().contains(cable.one().to_str().unwrap()),
+        "{error}"
+    );
+    assert!(
+        error.hint().unwrap().contains("this program itself"),
+        "{:?}",
+        error.hint()
+    );
     drop(first);
     drop(open(&cable.one(), &LineSettings::default()));
     if !peers::have("flock") {
         return;
     }
-    let line = CommandLine::new("flock").arg(cable.one()).args(["sleep", "600"]);
+    let line = CommandLine::new("flock")
+        .arg(cable.one())
+        .args(["sleep", "600"]);
     let _holder = peers::start(line, &cable.path("flock.log"));
     let error = support::wait_for(|| {
         let console = SerialConsole::open(
@@ -110,7 +146,10 @@ async fn a_second_holder_is_refused_with_the_first_ones_name() {
     .await;
     assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
     let hint = error.hint().unwrap();
-    assert!(hint.contains("flock (process ") || hint.contains("sleep (process "), "{hint}");
+    assert!(
+        hint.contains("flock (process ") || hint.contains("sleep (process "),
+        "{hint}"
+    );
 }
 
 #[tokio::test]
@@ -123,13 +162,21 @@ async fn what_is_missing_or_no_port_is_named() {
     fs_err::write(&file, "").unwrap();
     let error = refused(&file);
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.to_string().ends_with("is not a serial port"), "{error}");
-    assert_eq!(refused(Path::new("/dev/null")).kind(), ErrorKind::InvalidInput);
+    assert!(
+        error.to_string().ends_with("is not a serial port"),
+        "{error}"
+    );
+    assert_eq!(
+        refused(Path::new("/dev/null")).kind(),
+        ErrorKind::InvalidInput
+    );
 }
 
 #[tokio::test]
 async fn a_port_that_vanishes_while_it_is_read_is_closed() {
-    let Some(mut cable) = Cable::new().await else { return };
+    let Some(mut cable) = Cable::new().await else {
+        return;
+    };
     let mut console = open(&cable.one(), &LineSettings::default());
     let mut other = open(&cable.other(), &LineSettings::default());
     other.write_all(b"last words", soon()).await.unwrap();
@@ -147,12 +194,17 @@ async fn a_port_that_vanishes_while_it_is_read_is_closed() {
     let error = console.write(b"x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
     let line = console.line_control().unwrap();
-    assert_eq!(line.set_dtr(true).await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(
+        line.set_dtr(true).await.unwrap_err().kind(),
+        ErrorKind::Closed
+    );
 }
 
 #[tokio::test]
 async fn a_port_that_vanishes_while_it_is_written_is_closed() {
-    let Some(mut cable) = Cable::new().await else { return };
+    let Some(mut cable) = Cable::new().await else {
+        return;
+    };
     let mut console = open(&cable.one(), &LineSettings::default());
     // Nobody reads the other end: the write waits until the port is gone.
     let typing = console.write_all(&[b'x'; 4 << 20], soon());
@@ -169,7 +221,9 @@ async fn a_port_that_vanishes_while_it_is_written_is_closed() {
 
 #[tokio::test]
 async fn bytes_from_before_can_be_thrown_away() {
-    let Some(cable) = Cable::new().await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
     let mut other = open(&cable.other(), &LineSettings::default());
     let mut console = open(&cable.one(), &LineSettings::default());
     other.write_all(b"of the last job", soon()).await.unwrap();
@@ -190,12 +244,17 @@ async fn bytes_from_before_can_be_thrown_away() {
 
 #[tokio::test]
 async fn closing_is_for_good() {
-    let Some(cable) = Cable::new().await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
     let mut console = open(&cable.one(), &LineSettings::default());
     console.close(Duration::ZERO).await.unwrap();
     console.close(Duration::ZERO).await.unwrap();
     assert!(console.read(&mut [0; 8]).await.unwrap().is_end());
-    assert_eq!(console.write(b"x").await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(
+        console.write(b"x").await.unwrap_err().kind(),
+        ErrorKind::Closed
+    );
     drop(open(&cable.one(), &LineSettings::default()));
 }
 
@@ -209,7 +268,9 @@ async fn a_port_without_permission_names_the_group_that_has_it() {
         println!("the group was named");
         return;
     }
-    let Some(cable) = Cable::new().await else { return };
+    let Some(cable) = Cable::new().await else {
+        return;
+    };
     if !rustix::process::geteuid().is_root() || !peers::have("setpriv") {
         eprintln!("SKIPPED: only root can give a node away and become somebody else");
         return;
@@ -224,8 +285,16 @@ async fn a_port_without_permission_names_the_group_that_has_it() {
     let line = CommandLine::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .arg(myself)
-        .args(["--exact", "a_port_without_permission_names_the_group_that_has_it", "--nocapture"]);
-    let output = Command::new(line).env(NODE_VARIABLE, node).output(soon()).await.unwrap();
+        .args([
+            "--exact",
+            "a_port_without_permission_names_the_group_that_has_it",
+            "--nocapture",
+        ]);
+    let output = Command::new(line)
+        .env(NODE_VARIABLE, node)
+        .output(soon())
+        .await
+        .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     if errors.contains("failed to execute") {

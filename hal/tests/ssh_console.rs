@@ -24,7 +24,10 @@ struct Server {
 
 impl Server {
     async fn start() -> Option<Self> {
-        if !["sshd", "ssh", "ssh-keygen"].iter().all(|program| peers::have(program)) {
+        if !["sshd", "ssh", "ssh-keygen"]
+            .iter()
+            .all(|program| peers::have(program))
+        {
             return None;
         }
         // Built into Debian's sshd; the package's service makes it at boot.
@@ -32,7 +35,10 @@ impl Server {
             fs_err::create_dir_all("/run/sshd").unwrap();
         }
         let directory = tempfile::tempdir().unwrap();
-        let id = Command::new(CommandLine::new("id").arg("-un")).output(soon()).await.unwrap();
+        let id = Command::new(CommandLine::new("id").arg("-un"))
+            .output(soon())
+            .await
+            .unwrap();
         let mut server = Self {
             port: free_port(),
             user: String::from_utf8(id.stdout).unwrap().trim().to_owned(),
@@ -43,7 +49,13 @@ impl Server {
             let line = CommandLine::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-f"])
                 .arg(server.path(key));
-            assert!(Command::new(line).run(soon(), |_| {}).await.unwrap().success());
+            assert!(
+                Command::new(line)
+                    .run(soon(), |_| {})
+                    .await
+                    .unwrap()
+                    .success()
+            );
         }
         fs_err::copy(server.path("user.pub"), server.path("authorized")).unwrap();
         let public = fs_err::read_to_string(server.path("host.pub")).unwrap();
@@ -68,7 +80,9 @@ impl Server {
         fs_err::write(self.path("config"), config).unwrap();
         // sshd starts itself again by its full path.
         let sshd = hal::process::find_program("sshd".as_ref(), None, None).unwrap();
-        let line = CommandLine::new(sshd).args(["-D", "-e", "-f"]).arg(self.path("config"));
+        let line = CommandLine::new(sshd)
+            .args(["-D", "-e", "-f"])
+            .arg(self.path("config"));
         self.sshd = Some(peers::start(line, &self.path("log")));
         wait_for_port(self.port).await;
     }
@@ -88,13 +102,18 @@ impl Server {
     }
 
     fn known(&self) -> String {
-        format!("known-hosts={}/known hosts", self.directory.path().display())
+        format!(
+            "known-hosts={}/known hosts",
+            self.directory.path().display()
+        )
     }
 }
 
 #[tokio::test]
 async fn a_command_of_the_other_side_is_the_console() {
-    let Some(server) = Server::start().await else { return };
+    let Some(server) = Server::start().await else {
+        return;
+    };
     let command = "command=stty raw -echo; echo ready; exec head -c 7";
     let mut console = server.open(&format!("{}&{command}", server.known())).await;
     read_until(&mut *console, "ready").await;
@@ -102,18 +121,30 @@ async fn a_command_of_the_other_side_is_the_console() {
     console.write_all(b"\r~.\x03\xff\0~", soon()).await.unwrap();
     let rest = read_to_end(&mut *console).await;
     let expected = b"\r~.\x03\xff\0~";
-    assert!(rest.windows(expected.len()).any(|window| window == expected), "{rest:?}");
+    assert!(
+        rest.windows(expected.len())
+            .any(|window| window == expected),
+        "{rest:?}"
+    );
     let reason = console.end_reason().await.unwrap();
     assert!(reason.ends_with("exit status 0"), "{reason}");
 }
 
 #[tokio::test]
 async fn an_unknown_host_is_refused_unless_told_otherwise() {
-    let Some(server) = Server::start().await else { return };
-    let empty = format!("known-hosts={}/empty&command=echo hello", server.directory.path().display());
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let empty = format!(
+        "known-hosts={}/empty&command=echo hello",
+        server.directory.path().display()
+    );
     let mut console = server.open(&empty).await;
     let printed = String::from_utf8(read_to_end(&mut *console).await).unwrap();
-    assert!(printed.contains("Host key verification failed"), "{printed}");
+    assert!(
+        printed.contains("Host key verification failed"),
+        "{printed}"
+    );
     let reason = console.end_reason().await.unwrap();
     assert!(reason.ends_with("exit status 255"), "{reason}");
     for check in ["accept-new", "off"] {
@@ -127,7 +158,9 @@ async fn an_unknown_host_is_refused_unless_told_otherwise() {
 
 #[tokio::test]
 async fn a_server_that_goes_away_closes_the_console() {
-    let Some(mut server) = Server::start().await else { return };
+    let Some(mut server) = Server::start().await else {
+        return;
+    };
     let command = "command=echo up; exec cat";
     let mut console = server.open(&format!("{}&{command}", server.known())).await;
     read_until(&mut *console, "up").await;
@@ -135,11 +168,23 @@ async fn a_server_that_goes_away_closes_the_console() {
     let pid = fs_err::read_to_string(server.path("pid")).unwrap();
     server.sshd = None;
     assert!(!pid.trim().is_empty());
-    console.close(std::time::Duration::from_secs(5)).await.unwrap();
-    assert_eq!(console.write(b"x").await.unwrap_err().kind(), ErrorKind::Closed);
+    console
+        .close(std::time::Duration::from_secs(5))
+        .await
+        .unwrap();
+    assert_eq!(
+        console.write(b"x").await.unwrap_err().kind(),
+        ErrorKind::Closed
+    );
     // Nobody listens any more: the failure is ssh's output and its status.
     let mut console = server.open(&format!("{}&{command}", server.known())).await;
     let printed = String::from_utf8(read_to_end(&mut *console).await).unwrap();
     assert!(printed.contains("Connection refused"), "{printed}");
-    assert!(console.end_reason().await.unwrap().ends_with("exit status 255"));
+    assert!(
+        console
+            .end_reason()
+            .await
+            .unwrap()
+            .ends_with("exit status 255")
+    );
 }

@@ -255,11 +255,7 @@ impl Reopening {
         });
         self.reason = Some(reason);
         let pause = self.timing.pause.max(Duration::from_millis(1));
-        self.state = State::Returning(Box::pin(come_back(
-            Arc::clone(&self.opener),
-            pause,
-            until,
-        )));
+        self.state = State::Returning(Box::pin(come_back(Arc::clone(&self.opener), pause, until)));
     }
 
     /// The attempts are over.

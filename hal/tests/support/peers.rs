@@ -52,7 +52,10 @@ pub async fn wait_for_port(port: u16) {
     let deadline = soon();
     let mut ticks = tokio::time::interval(std::time::Duration::from_millis(5));
     while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        assert!(tokio::time::Instant::now() < deadline, "nobody listens at {port}");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "nobody listens at {port}"
+        );
         ticks.tick().await;
     }
 }
@@ -141,8 +144,14 @@ async fn wait_until_bound(port: u16) {
     let wanted = format!("0100007F:{port:04X}");
     wait_for(|| {
         let table = fs_err::read_to_string("/proc/net/tcp")?;
-        let bound = table.lines().any(|line| line.contains(&wanted) && line.contains(" 0A "));
-        if bound { Ok(()) } else { Err(io::Error::other("nobody listens")) }
+        let bound = table
+            .lines()
+            .any(|line| line.contains(&wanted) && line.contains(" 0A "));
+        if bound {
+            Ok(())
+        } else {
+            Err(io::Error::other("nobody listens"))
+        }
     })
     .await;
 }

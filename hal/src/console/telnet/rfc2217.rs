@@ -4,7 +4,8 @@
 //! compared with what was asked.
 
 use super::{
-    CONTROL_WITHIN, Link, SETTLE_WITHIN, Side, TelnetCodec, TelnetOption, codec::Subnegotiation, request_binary,
+    CONTROL_WITHIN, Link, SETTLE_WITHIN, Side, TelnetCodec, TelnetOption, codec::Subnegotiation,
+    request_binary,
 };
 use crate::{
     console::{
