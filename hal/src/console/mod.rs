@@ -1,19 +1,39 @@
 //! Consoles: the bytes a board prints and the bytes typed at it.
 //!
+//! [`ConsoleTarget`] names every kind as text and opens it: a serial port ([`SerialConsole`]), TCP,
+//! telnet, RFC 2217, ssh, any command on a terminal. [`Fenced`] keeps bytes of one life of the board
+//! out of the next; [`Reopening`] brings back what vanished, and says so.
+//!
 //! The runner holds one [`Console`] per connection. A console never interprets what passes: no
 //! lines, no character sets, no log. [`crate::recording::Recorded`] wraps one to journal it.
 
 mod epoch;
 mod ext;
+pub mod fence;
+mod line;
+mod ports;
 mod pty;
+pub mod reopen;
+mod serial;
+mod ssh;
 mod stream;
+pub mod target;
+pub mod telnet;
 
 pub use epoch::{Epoch, EpochCounter};
-pub use ext::{Chunk, ConsoleExt};
+pub use ext::{Chunk, ConsoleExt, Drained};
+pub use fence::Fenced;
+pub use line::{DEFAULT_BAUD, DataBits, FlowControl, LineSettings, ModemLines, Parity, StopBits};
+pub use ports::{SerialFactory, UsbPort};
 pub use pty::{PtyConsole, PtyOptions};
+pub use reopen::Reopening;
+pub use serial::SerialConsole;
+pub use ssh::{HostKeyCheck, SshOptions};
 pub use stream::{StreamConsole, TcpConsole};
+pub use target::ConsoleTarget;
+pub use telnet::{Rfc2217Console, TelnetConsole};
 
-use crate::error::HalError;
+use crate::error::{ErrorKind, HalError};
 use async_trait::async_trait;
 use std::{
     task::{Context, Poll},
@@ -101,6 +121,19 @@ pub trait LineControl: Send {
     /// # Errors
     /// When the device is gone, or `Unsupported`.
     async fn set_rts(&mut self, on: bool) -> Result<(), HalError>;
+
+    /// The inputs of the line.
+    ///
+    /// # Errors
+    /// When the device is gone, or `Unsupported`, which is the default.
+    async fn modem_lines(&mut self) -> Result<ModemLines, HalError> {
+        let message = "this console has no modem lines";
+        Err(HalError::new(
+            ErrorKind::Unsupported,
+            "modem lines",
+            message,
+        ))
+    }
 }
 
 /// Passes a whole trait on to what a pointer points to.

@@ -4,6 +4,7 @@
 use super::{Console, Epoch, EpochCounter};
 use crate::error::{ErrorKind, HalError, kind_of};
 use async_trait::async_trait;
+use rustix::net::sockopt;
 use std::{
     io,
     pin::Pin,
@@ -15,6 +16,12 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout_at},
 };
+
+/// After how much silence a connection is asked whether it is there, how long after that again,
+/// and how often: a server that lost its power is noticed within 30 s.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(5);
+const KEEPALIVE_COUNT: u32 = 3;
 
 /// A console over a byte stream.
 #[derive(Debug)]
@@ -40,16 +47,47 @@ impl TcpConsole {
         deadline: Instant,
     ) -> Result<Self, HalError> {
         let description = format!("tcp://{address}");
-        let connecting = timeout_at(deadline, TcpStream::connect(address)).await;
-        let stream = connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        // Single typed characters must not wait for more.
-        let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-        match stream {
-            Ok(stream) => Ok(Self::new(stream, description, epoch)),
-            Err(error) => Err(HalError::from_io("connect to", description, error)
-                .with_hint("is the console server running, and nobody else connected?")),
-        }
+        let stream = connect(address, &description, deadline).await?;
+        Ok(Self::new(stream, description, epoch))
     }
+}
+
+/// Connects to `address` for the console that `description` names.
+pub(super) async fn connect(
+    address: &str,
+    description: &str,
+    deadline: Instant,
+) -> Result<TcpStream, HalError> {
+    let connecting = timeout_at(deadline, TcpStream::connect(address)).await;
+    let stream = connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let stream = stream.and_then(|stream| set_up(&stream).map(|()| stream));
+    stream.map_err(|error| {
+        HalError::from_io("connect to", description, error)
+            .with_hint("is the console server running, and nobody else connected?")
+    })
+}
+
+fn set_up(stream: &TcpStream) -> io::Result<()> {
+    // Single typed characters must not wait for more.
+    stream.set_nodelay(true)?;
+    // A console is silent for hours: without a question now and then, a console server that lost
+    // its power would look like a board that has nothing to say.
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_AGAIN)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_COUNT)?;
+    Ok(())
+}
+
+/// Whether an error of an open connection means that the other side is gone.
+pub(super) fn is_lost(error: &io::Error) -> bool {
+    let unreachable = matches!(
+        error.kind(),
+        io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+    );
+    unreachable || matches!(kind_of(error), ErrorKind::Closed | ErrorKind::Timeout)
 }
 
 impl<S> StreamConsole<S> {
@@ -89,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Console for StreamConsole<S> {
                 Poll::Ready(Ok(length))
             }
             // A console server that is switched off resets its connections.
-            Err(error) if kind_of(&error) == ErrorKind::Closed => {
+            Err(error) if is_lost(&error) => {
                 self.ended = true;
                 Poll::Ready(Ok(0))
             }

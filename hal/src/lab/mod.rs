@@ -23,7 +23,7 @@ mod secret;
 pub use secret::Secret;
 
 use crate::{
-    console::EpochCounter,
+    console::{ConsoleTarget, EpochCounter},
     error::{ErrorKind, HalError},
     power::{Outlet, OutletPower, OutletTiming, PowerControl, SharedPdu, models::Models},
 };
@@ -69,8 +69,8 @@ pub struct PduConfig {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BoardConfig {
-    /// Its console: see [`crate::console`].
-    pub console: Option<String>,
+    /// Its console: see [`crate::console::target`].
+    pub console: Option<ConsoleTarget>,
     /// The outlet it hangs on.
     pub power: Option<OutletConfig>,
 }
@@ -325,6 +325,15 @@ mod tests {
         let text = error("[board.one]\nconsole = 'tcp://a:1'\npowr = 1\n");
         assert!(
             text.starts_with("lab.toml: TOML parse error at line 3"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_console_is_checked_when_the_file_is_read() {
+        let text = error("[board.one]\nconsole = 'telent://rack:7001'\n");
+        assert!(
+            text.contains("line 2") && text.contains("did you mean 'telnet'?"),
             "{text}"
         );
     }

@@ -1,10 +1,13 @@
 //! What the tests of this crate share.
 #![allow(
+    clippy::print_stderr,
     clippy::unwrap_used,
     dead_code,
     unreachable_pub,
     reason = "every test program uses a part of it, and fails where it cannot go on"
 )]
+
+pub mod peers;
 
 use hal::{
     console::{Console, ConsoleExt},
