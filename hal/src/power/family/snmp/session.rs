@@ -6,7 +6,7 @@ use super::{
     usm::{Engine, Trouble, User},
 };
 use crate::{
-    error::{ErrorKind, HalError},
+    error::{self, ErrorKind, HalError},
     lab::Secret,
 };
 use std::{io, net::SocketAddr, time::Duration};
@@ -241,13 +241,18 @@ impl Agent {
         let trouble = match failure {
             Failure::Trouble(trouble) => trouble,
             Failure::Io(error) => {
-                let subject = format!("PDU '{}' at {}", self.pdu, self.address);
-                let error = HalError::from_io("reach", subject, error);
-                return match error.kind() {
+                let (pdu, address) = (&self.pdu, &self.address);
+                let message = format!(
+                    "cannot reach PDU '{pdu}' at {address}: {}",
+                    error::reason(&error)
+                );
+                let kind = error::kind_of(&error);
+                let failed = HalError::new(kind, pdu, message).with_source(error);
+                return match kind {
                     ErrorKind::Closed => {
-                        error.with_hint("no agent listens there: is SNMP enabled?")
+                        failed.with_hint("no agent listens there: is SNMP enabled?")
                     }
-                    _ => error,
+                    _ => failed,
                 };
             }
         };
@@ -285,6 +290,10 @@ impl Agent {
             Credentials::Community { .. } => {
                 "an agent keeps silent when the community is wrong: check it ('password' in the \
                  lab file), then the address, and that the PDU allows this version of SNMP"
+            }
+            Credentials::User(User { cipher: Some(_), .. }) => {
+                "an agent may keep silent when the password for encryption or the cipher is \
+                 wrong: check 'privacy' and 'privacy-password', then the address"
             }
             Credentials::User(_) => "check the address, and that the PDU has SNMP version 3 enabled",
         })
