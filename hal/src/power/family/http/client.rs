@@ -94,7 +94,7 @@ impl Device {
             Some(("http", rest)) => ("http", rest),
             Some(("https", rest)) => ("https", rest),
             Some(_) => return Err(config.invalid("its address is neither http nor https")),
-            None => (if row.https { "https" } else { "http" }, address),
+            None => ("http", address),
         };
         let (authority, prefix) = match rest.find('/') {
             Some(at) => rest.split_at(at),
@@ -273,9 +273,13 @@ impl Device {
             return Ok(response);
         }
         let challenges = response.headers().get_all(header::WWW_AUTHENTICATE);
-        let challenges: Vec<&str> =
-            challenges.iter().filter_map(|value| value.to_str().ok()).collect();
-        let basic = challenges.iter().any(|value| value.to_ascii_lowercase().contains("basic"));
+        let challenges: Vec<&str> = challenges
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect();
+        let basic = challenges
+            .iter()
+            .any(|value| value.to_ascii_lowercase().contains("basic"));
         let digest = Challenge::best(challenges.into_iter());
         let answer = match digest {
             Some(challenge) => {

@@ -45,9 +45,7 @@ pub(super) struct Row {
     pub(super) expect: Option<Expect>,
     /// What the answer to 'state' shows.
     pub(super) show: Option<Show>,
-    /// Whether an address without a scheme means https.
-    #[serde(default)]
-    pub(super) https: bool,
+    /// The port of an address without one.
     pub(super) port: Option<u16>,
     /// Whether to accept any certificate.
     #[serde(default)]
@@ -248,7 +246,7 @@ impl Row {
         let first = row.outlets.map_or(1, |[first, _]| first).to_string();
         // A model whose outlets have two parts cannot be filled in with one, and the reverse.
         row.check(&first)
-            .or_else(|error| row.check("1/2").map_err(|_| error))?;
+            .or_else(|error| row.check("1/2/3/4").map_err(|_| error))?;
         Ok(row)
     }
 
