@@ -231,6 +231,10 @@ impl Device {
         let wrong = |what: String| Failure::new(ErrorKind::InvalidInput, what);
         let path = format!("{}{}", self.prefix, request.path);
         let mut path = template::fill(&path, values, Escape::Percent).map_err(wrong)?;
+        if request.value.is_empty() && self.prefix.ends_with("/{value}") {
+            // As labgrid has it: without a value there is no slash before it either.
+            path.truncate(path.trim_end_matches('/').len());
+        }
         if let Some(query) = row.login_query.as_ref().filter(|_| self.has_login()) {
             path.push(if path.contains('?') { '&' } else { '?' });
             path.push_str(&template::fill(query, values, Escape::Percent).map_err(wrong)?);
