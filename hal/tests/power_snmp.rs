@@ -1,5 +1,6 @@
 //! SNMP PDUs: Debian's snmpd with a `pass` script as PDU, and agents that misbehave.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod support;
 

@@ -258,7 +258,9 @@ fn follow<'a>(json: &'a Value, pointer: &str) -> Option<&'a Value> {
             (Value::Array(list), Some((key, wanted))) => {
                 list.iter().find(|element| match element.get(key) {
                     Some(Value::String(text)) => text == wanted,
-                    Some(other) => other.to_string() == wanted,
+                    Some(other) => {
+                        serde_json::from_str(wanted).is_ok_and(|wanted: Value| wanted == *other)
+                    }
                     None => false,
                 })?
             }
