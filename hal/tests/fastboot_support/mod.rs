@@ -19,7 +19,9 @@ pub fn soon() -> Instant {
 pub fn image(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed;
     let mut next = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         state >> 33
     };
     let mut bytes = Vec::with_capacity(length);
@@ -43,7 +45,9 @@ pub fn image(seed: u64, length: usize) -> Vec<u8> {
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed;
     let mut next = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (state >> 56) as u8
     };
     std::iter::repeat_with(&mut next).take(length).collect()
