@@ -289,7 +289,6 @@ async fn nonsense_over_udp_too() {
 #[tokio::test]
 async fn lies_about_downloads_are_found() {
     on_both(MIB, |device| async move {
-        let mut client = device.client().await;
         let kernel = Image::from_bytes("kernel", vec![1; 5000]).unwrap();
         for (fault, kind) in [
             (Fault::WrongDataSize, ErrorKind::Protocol),
@@ -309,6 +308,7 @@ async fn lies_about_downloads_are_found() {
             }
         }
         device.contents().set_fault(None);
+        let mut client = device.client().await;
         assert_eq!(client.getvar("version", soon()).await.unwrap(), "0.4");
     })
     .await;

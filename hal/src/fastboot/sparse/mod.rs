@@ -338,7 +338,9 @@ fn read_padded(
     let there = length.saturating_sub(offset).min(buffer.len() as u64);
     // Not more than the buffer, which is a usize.
     let (found, beyond) = buffer.split_at_mut(there as usize);
-    source.read_at(found, offset)?;
+    if !found.is_empty() {
+        source.read_at(found, offset)?;
+    }
     beyond.fill(0);
     Ok(())
 }

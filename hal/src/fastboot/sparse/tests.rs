@@ -4,19 +4,39 @@ use super::*;
 use proptest::prelude::*;
 use std::io::Read;
 
-/// A raw image of blocks that are zeros, a repeated word, or data; with a last block that may be
-/// short.
-fn raw_image() -> impl Strategy<Value = Vec<u8>> {
-    let block = prop_oneof![
-        Just(vec![0; BLOCK as usize]),
-        any::<[u8; 4]>().prop_map(|word| word.repeat(BLOCK as usize / 4)),
-        any::<u64>().prop_map(noise),
-    ];
-    (proptest::collection::vec(block, 0..40), 0..BLOCK as usize).prop_map(|(blocks, cut)| {
-        let mut image = blocks.concat();
-        image.truncate(image.len().saturating_sub(cut));
+/// A block of a raw image.
+#[derive(Clone, Copy, Debug)]
+enum Block {
+    Zeros,
+    Repeated([u8; 4]),
+    Noise(u64),
+}
+
+/// A raw image whose last block may be short: its blocks, and how much of the last is missing.
+#[derive(Clone, Debug)]
+struct Raw(Vec<Block>, usize);
+
+impl Raw {
+    fn bytes(&self) -> Vec<u8> {
+        let bytes = |block: &Block| match *block {
+            Block::Zeros => vec![0; BLOCK as usize],
+            Block::Repeated(word) => word.repeat(BLOCK as usize / 4),
+            Block::Noise(seed) => noise(seed),
+        };
+        let mut image: Vec<u8> = self.0.iter().flat_map(bytes).collect();
+        image.truncate(image.len().saturating_sub(self.1));
         image
-    })
+    }
+}
+
+fn raw_image() -> impl Strategy<Value = Raw> {
+    let block = prop_oneof![
+        Just(Block::Zeros),
+        any::<[u8; 4]>().prop_map(Block::Repeated),
+        any::<u64>().prop_map(Block::Noise),
+    ];
+    (proptest::collection::vec(block, 0..40), 0..BLOCK as usize)
+        .prop_map(|(blocks, cut)| Raw(blocks, cut))
 }
 
 /// A block that repeats nothing.
@@ -57,8 +77,11 @@ fn padded(image: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
-    fn parts_of_a_raw_image_make_it_again(image in raw_image(), limit in 5000_u64..100_000) {
+    fn parts_of_a_raw_image_make_it_again(raw in raw_image(), limit in 5000_u64..100_000) {
+        let image = raw.bytes();
         let layout = Layout::of_raw(&image).unwrap();
         let mut flash = vec![0xA5; padded(&image).len()];
         for part in layout.split(limit).unwrap() {
@@ -71,7 +94,8 @@ proptest! {
     }
 
     #[test]
-    fn parts_of_a_sparse_image_make_it_again(image in raw_image(), limit in 5000_u64..100_000) {
+    fn parts_of_a_sparse_image_make_it_again(raw in raw_image(), limit in 5000_u64..100_000) {
+        let image = raw.bytes();
         let layout = Layout::of_raw(&image).unwrap();
         let whole = read_all(&layout.split(u64::MAX).unwrap()[0], &image);
         let again = Layout::of_sparse(&whole).unwrap();
@@ -85,10 +109,11 @@ proptest! {
 
     #[test]
     fn damaged_images_are_refused_or_read(
-        image in raw_image(),
+        raw in raw_image(),
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         cut in any::<prop::sample::Index>(),
     ) {
+        let image = raw.bytes();
         let layout = Layout::of_raw(&image).unwrap();
         let mut sparse = read_all(&layout.split(u64::MAX).unwrap()[0], &image);
         for (at, byte) in damage {
