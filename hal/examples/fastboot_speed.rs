@@ -48,7 +48,7 @@ fn main() -> Result<(), HalError> {
     let rounds = arguments.next().unwrap_or(3);
     let directory = tempfile::tempdir().map_err(failed)?;
     let file = directory.path().join("image");
-    let bytes: Vec<u8> = (0..size).map(|at| (at * at >> 7) as u8).collect();
+    let bytes: Vec<u8> = (0..size).map(|at| ((at * at) >> 7) as u8).collect();
     fs_err::write(&file, bytes).map_err(failed)?;
     let runtime = runtime()?;
 

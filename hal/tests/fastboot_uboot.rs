@@ -1,5 +1,9 @@
 //! Our client and a real bootloader: U-Boot on the rack's arm64 board, over UDP.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, or says that it is skipped"
+)]
 
 mod fastboot_support;
 

@@ -1,6 +1,7 @@
 //! What the tests of fastboot share: images, and Debian's programs.
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stderr,
     dead_code,
     unreachable_pub,
     reason = "every test program uses a part of it, and fails where it cannot go on"

@@ -53,9 +53,9 @@ fn noise(seed: u64) -> Vec<u8> {
         .collect()
 }
 
-fn read_all(part: &Part, source: &Vec<u8>) -> Vec<u8> {
+fn read_all(part: &Part, source: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    part.reader(Arc::new(source.clone()))
+    part.reader(Arc::new(source.to_vec()))
         .read_to_end(&mut bytes)
         .unwrap();
     bytes

@@ -4,9 +4,11 @@
 //! and it can be told to misbehave ([`Fault`], [`LinkFaults`]). It writes no file.
 
 mod chance;
+mod gadget;
 mod tcp;
 mod udp;
 
+pub use gadget::{GadgetOptions, serve_gadget};
 pub use tcp::TcpDevice;
 pub use udp::{LinkFaults, UdpDevice};
 
@@ -162,9 +164,12 @@ impl Device {
         self.answers.pop_front()
     }
 
-    /// Whether it takes data, which has no borders of messages.
-    pub fn takes_data(&self) -> bool {
-        matches!(self.mode, Mode::Data(_))
+    /// How many bytes of a download are to come; `None` when it waits for a command.
+    pub fn data_left(&self) -> Option<usize> {
+        match self.mode {
+            Mode::Data(left) => Some(left),
+            Mode::Command => None,
+        }
     }
 
     /// Forgets a download that did not end, as at a new connection.

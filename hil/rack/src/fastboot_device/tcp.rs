@@ -78,7 +78,7 @@ async fn converse(device: &mut Device, mut stream: TcpStream) -> io::Result<()> 
     loop {
         let mut prefix = [0; 8];
         stream.read_exact(&mut prefix).await?;
-        let limit = if device.takes_data() {
+        let limit = if device.data_left().is_some() {
             u32::MAX as usize
         } else {
             MAX_COMMAND

@@ -156,7 +156,7 @@ impl Server {
     }
 
     fn listen(&mut self, packet: &Packet<'_>) {
-        if self.device.takes_data() {
+        if self.device.data_left().is_some() {
             return self.device.take(packet.data);
         }
         self.message.extend_from_slice(packet.data);
