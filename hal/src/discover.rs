@@ -55,5 +55,8 @@ pub trait Factory: Send + Sync {
 
 /// Every factory, in the order in which they are shown.
 pub fn factories() -> Vec<Box<dyn Factory>> {
-    vec![Box::new(crate::console::SerialFactory::default())]
+    vec![
+        Box::new(crate::console::SerialFactory::default()),
+        Box::new(crate::fastboot::usb::FastbootFactory),
+    ]
 }

@@ -13,6 +13,7 @@ pub mod console;
 pub mod device;
 pub mod discover;
 pub mod error;
+pub mod fastboot;
 pub mod lab;
 pub mod power;
 pub mod process;

@@ -7,8 +7,10 @@
 //! Used by tests and benchmarks; nothing a user of Pumice needs.
 #![forbid(unsafe_code)]
 
+pub mod fastboot_device;
 mod player;
 mod script;
+pub mod uboot;
 
 pub use player::{Played, console, play_on_stdio};
 pub use script::{Script, ScriptError, Variables};

@@ -1,13 +1,26 @@
-//! `rack board FILE`: a scripted board on standard input and output.
+//! `rack board FILE`: a scripted board on standard input and output;
+//! `rack fastboot-gadget ...`: a fastboot device on a USB device controller.
 
-use rack::{Script, Variables};
+use rack::{
+    Script, Variables,
+    fastboot_device::{Device, Fault, GadgetOptions, serve_gadget},
+};
 use std::{path::Path, process::ExitCode};
 
 const USAGE: &str = "usage: rack board FILE [NAME=VALUE]...
+       rack fastboot-gadget CONTROLLER SERIAL DIRECTORY [VANISH_AFTER]
 
 Plays the board that FILE describes on standard input and output, as the
 connection command of a device. NAME=VALUE overrides `set NAME` in FILE.
-The language of the file is described in hil/rack/README.md.";
+The language of the file is described in hil/rack/README.md.
+
+fastboot-gadget offers a fastboot device with partitions boot and rootfs on a
+USB device controller (see /sys/class/udc), writes what is flashed into
+DIRECTORY, and is gone after VANISH_AFTER bytes of a download.";
+
+/// What the gadget takes at once, and the length of each of its partitions.
+const GADGET_DOWNLOAD: usize = 16 << 20;
+const GADGET_PARTITION: usize = 64 << 20;
 
 /// The exit status for a wrong command line or a wrong script, far from those that boards use.
 const WRONG_USE: u8 = 64;
@@ -16,6 +29,13 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["board", file, ref variables @ ..] => play(file, variables),
+        ["fastboot-gadget", controller, serial, directory] => {
+            gadget(controller, serial, directory, None)
+        }
+        ["fastboot-gadget", controller, serial, directory, after] => match after.parse() {
+            Ok(after) => gadget(controller, serial, directory, Some(Fault::Vanish(after))),
+            Err(_) => tell(USAGE, WRONG_USE.into()),
+        },
         ["help" | "--help" | "-h"] => tell(USAGE, ExitCode::SUCCESS),
         _ => tell(USAGE, ExitCode::from(WRONG_USE)),
     }
@@ -40,6 +60,22 @@ fn play(file: &str, assignments: &[&str]) -> ExitCode {
             Err(error) => tell(&format!("rack: {error}"), ExitCode::FAILURE),
         },
         Err(error) => tell(&format!("rack: {error}"), WRONG_USE.into()),
+    }
+}
+
+fn gadget(controller: &str, serial: &str, directory: &str, fault: Option<Fault>) -> ExitCode {
+    let partitions = [("boot", GADGET_PARTITION), ("rootfs", GADGET_PARTITION)];
+    let device = Device::new(GADGET_DOWNLOAD, &partitions);
+    device.contents().set_fault(fault);
+    device.contents().set_variable("serialno", serial);
+    let options = GadgetOptions {
+        controller: controller.to_owned(),
+        serial: serial.to_owned(),
+        directory: directory.into(),
+    };
+    match serve_gadget(device, &options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => tell(&format!("rack: {error}"), ExitCode::FAILURE),
     }
 }
 
