@@ -55,5 +55,11 @@ pub trait Factory: Send + Sync {
 
 /// Every factory, in the order in which they are shown.
 pub fn factories() -> Vec<Box<dyn Factory>> {
-    Vec::new()
+    let sysfs = crate::usb::Sysfs::default();
+    vec![
+        Box::new(crate::power::family::GpioChips(sysfs.clone())),
+        Box::new(crate::power::family::HidSwitches(sysfs.clone())),
+        Box::new(crate::power::family::HubPorts(sysfs.clone())),
+        Box::new(crate::storage::StorageMuxes(sysfs)),
+    ]
 }
