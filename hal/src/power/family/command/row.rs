@@ -231,9 +231,7 @@ pub(super) fn fill(text: &str, values: &Values) -> Result<String, String> {
             Piece::Text(text) => filled.push_str(text),
             Piece::Place(place) => match values.get(place) {
                 Some(value) if filled.is_empty() && value.starts_with('-') => {
-                    return Err(format!(
-                        "'{value}' cannot be {place}: it looks like an option"
-                    ));
+                    return Err(format!("'{place}' cannot begin with a hyphen: '{value}'"));
                 }
                 Some(value) if !value.is_empty() => filled.push_str(value),
                 _ => return Err(format!("it needs '{place}'")),

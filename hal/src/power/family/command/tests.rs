@@ -73,7 +73,7 @@ fn a_value_stays_inside_its_argument() {
     assert!(
         line.words(&option)
             .unwrap_err()
-            .contains("looks like an option")
+            .contains("cannot begin with a hyphen")
     );
     assert_eq!(
         line.words(&values(&[("host", "h")])).unwrap_err(),

@@ -116,7 +116,7 @@ fn read_expected(
 }
 
 impl Step {
-    fn reads_input(&self) -> bool {
+    pub(super) fn reads_input(&self) -> bool {
         matches!(self, Self::Read { .. })
     }
 }

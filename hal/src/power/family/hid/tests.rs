@@ -1,7 +1,11 @@
 //! Every byte that the built-in rows send, and the finding of devices in a copy of `/sys`.
 
+use super::steps::Step;
 use super::*;
-use crate::usb::tests_support::{FakeSysfs, hid_switch};
+use crate::{
+    process::{Command, CommandLine},
+    usb::tests_support::{FakeSysfs, hid_switch},
+};
 use std::fmt::Write;
 
 fn rows() -> Vec<(String, Row)> {
@@ -103,6 +107,91 @@ fn mistakes_in_rows_are_told() {
     let control = "{ control = { type = 0x21, request = 9, value = '1' } }";
     assert!(error(&row(control)).contains("does not go through Hidraw"));
     assert!(error(&row("{ output = '00', length = 9999 }")).contains("1025 at most"));
+}
+
+/// What pdudaemon's driver sends for each outlet on and off; `None` where it is not installed.
+async fn pdudaemon(module: &str, driver: &str, outlets: u32) -> Option<Vec<String>> {
+    // Debian's interpreter may not be the first on the path.
+    for python in ["/usr/bin/python3", "python3"] {
+        let line = CommandLine::new(python)
+            .args(["-c", include_str!("pdudaemon.py"), module, driver, "BITFT"])
+            .arg(outlets.to_string());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let Ok(output) = Command::new(line).output(deadline).await else {
+            continue;
+        };
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.exit.success() {
+            let printed = String::from_utf8(output.stdout).unwrap();
+            return Some(printed.lines().map(str::to_owned).collect());
+        }
+        assert!(said.contains("No module named 'pdudaemon'"), "{said}");
+    }
+    eprintln!("SKIPPED: pdudaemon is not installed");
+    None
+}
+
+/// What a row sends for each outlet on and off.
+fn ours(name: &str, outlets: u32) -> Vec<String> {
+    let row = row(name);
+    let mut sent = Vec::new();
+    for outlet in 1..=outlets {
+        for to in [PowerState::On, PowerState::Off] {
+            let steps = row.switch_steps(outlet, 0, to).unwrap();
+            sent.extend(
+                steps
+                    .iter()
+                    .filter(|step| !step.reads_input())
+                    .map(Step::to_string),
+            );
+        }
+    }
+    sent
+}
+
+#[tokio::test]
+async fn bytes_are_those_that_pdudaemon_sends() {
+    for (name, module, driver, outlets) in [
+        ("cleware-usb-switch-4", "cleware", "ClewareUsbSwitch4", 4),
+        ("cleware-usb-switch-8", "cleware", "ClewareUsbSwitch8", 8),
+        ("energenie-eg-pms", "energenieusb", "EG-PMS", 4),
+    ] {
+        if let Some(theirs) = pdudaemon(module, driver, outlets).await {
+            assert_eq!(ours(name, outlets), theirs, "{name}");
+        }
+    }
+}
+
+/// The kernel sends a feature report to the interface (0x21), pdudaemon past it to the device
+/// (0x20), and not the zeros at its end: the boards look at request and data alone.
+#[tokio::test]
+async fn bytes_to_relays_differ_from_those_of_pdudaemon_in_padding_only() {
+    let Some(theirs) = pdudaemon("vusbhid", "vusbhid", 8).await else {
+        return;
+    };
+    let theirs: Vec<_> = theirs
+        .iter()
+        .map(|sent| sent.replace("control 20 09 value 0300 index 0000 data", "set-feature 00"))
+        .map(|sent| format!("{sent} 00*6"))
+        .collect();
+    assert_eq!(ours("vusbhid", 8), theirs);
+}
+
+/// pdudaemon sends the command twice, the first as the number of a report that the hub does not
+/// have, and pykush and we a whole report whose number is 0; and it knows three ports of four.
+#[tokio::test]
+async fn bytes_to_yepkit_hubs_differ_from_those_of_pdudaemon_in_the_frame_only() {
+    for (name, driver, outlets) in [("ykush", "YKUSH", 3), ("ykushxs", "YKUSHXS", 1)] {
+        let Some(theirs) = pdudaemon("ykush", driver, outlets).await else {
+            return;
+        };
+        let command = |sent: &String| sent.split(' ').nth(1).unwrap().to_owned();
+        let theirs: Vec<_> = theirs
+            .iter()
+            .map(|sent| format!("write 00 {} 00*63", command(sent)))
+            .collect();
+        assert_eq!(ours(name, outlets), theirs, "{name}");
+    }
 }
 
 fn pdu(tree: &FakeSysfs, name: &str, address: &str) -> HidPdu {
