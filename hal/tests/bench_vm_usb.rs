@@ -68,8 +68,18 @@ trait Play: Send + 'static {
 }
 
 impl Uhid {
-    fn plug(id: (u16, u16), name: &str, serial: &str, sizes: [u8; 3], mut device: impl Play) -> Self {
-        let mut file = File::options().read(true).write(true).open("/dev/uhid").unwrap();
+    fn plug(
+        id: (u16, u16),
+        name: &str,
+        serial: &str,
+        sizes: [u8; 3],
+        mut device: impl Play,
+    ) -> Self {
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/uhid")
+            .unwrap();
         let descriptor = descriptor(sizes);
         let mut create = vec![0; event::SIZE];
         create[..4].copy_from_slice(&event::CREATE.to_ne_bytes());
@@ -97,7 +107,10 @@ impl Uhid {
                 }
             }
         });
-        Self { thread: Some(thread), stop }
+        Self {
+            thread: Some(thread),
+            stop,
+        }
     }
 }
 
@@ -110,7 +123,9 @@ impl Drop for Uhid {
 
 /// A vendor's device with one input, one output and one feature report of these sizes.
 fn descriptor([input, output, feature]: [u8; 3]) -> Vec<u8> {
-    let mut bytes = vec![0x06, 0x00, 0xff, 0x09, 0x01, 0xa1, 0x01, 0x15, 0x00, 0x26, 0xff, 0x00];
+    let mut bytes = vec![
+        0x06, 0x00, 0xff, 0x09, 0x01, 0xa1, 0x01, 0x15, 0x00, 0x26, 0xff, 0x00,
+    ];
     bytes.extend([0x75, 0x08]);
     for (size, kind) in [(input, 0x81), (output, 0x91), (feature, 0xb1)] {
         if size > 0 {
@@ -143,7 +158,9 @@ fn answer(file: &mut File, event: &[u8], device: &mut impl Play) {
         event::SET_REPORT => {
             let size = short(10);
             device.set_feature(&event[12..12 + size]);
-            send(event::SET_REPORT_REPLY, &|reply| reply[..4].copy_from_slice(&event[4..8]));
+            send(event::SET_REPORT_REPLY, &|reply| {
+                reply[..4].copy_from_slice(&event[4..8])
+            });
         }
         event::GET_REPORT => {
             let feature = device.get_feature();
@@ -185,7 +202,7 @@ impl Play for Relays {
     }
 }
 
-/// A YKUSH, whose answers are input reports.
+/// A YKUSH 3, whose answers are input reports.
 struct Ykush {
     ports: [bool; 4],
 }
@@ -217,7 +234,9 @@ impl Play for Ykush {
 async fn hid_is_there(vendor: u16) {
     wait_for(|| {
         let devices = Sysfs::default().hid_devices();
-        let there = devices.iter().any(|each| each.vendor == vendor && each.node.exists());
+        let there = devices
+            .iter()
+            .any(|each| each.vendor == vendor && each.node.exists());
         if there { Ok(()) } else { Err(devices) }
     })
     .await;
@@ -229,7 +248,10 @@ async fn relays_follow_feature_reports_and_are_found_by_the_serial_number_inside
     if !in_bench_vm() {
         return;
     }
-    let relays = Relays { state: 0, stuck: false };
+    let relays = Relays {
+        state: 0,
+        stuck: false,
+    };
     let board = Uhid::plug((0x16c0, 0x05df), "dcttech USBRelay8", "", [0, 0, 8], relays);
     hid_is_there(0x16c0).await;
     let lab = lab("[pdu.relays]\nmodel = 'vusbhid'\naddress = 'serial=BITFT'\noff-for = '1ms'\n");
@@ -250,7 +272,10 @@ async fn a_relay_that_is_stuck_is_reported() {
     if !in_bench_vm() {
         return;
     }
-    let relays = Relays { state: 0, stuck: true };
+    let relays = Relays {
+        state: 0,
+        stuck: true,
+    };
     let _board = Uhid::plug((0x16c0, 0x05df), "dcttech USBRelay8", "", [0, 0, 8], relays);
     hid_is_there(0x16c0).await;
     let lab = lab("[pdu.relays]\nmodel = 'vusbhid'\nsettle = '200ms'\n");
@@ -266,9 +291,9 @@ async fn a_yepkit_hub_answers_its_output_reports() {
         return;
     }
     let hub = Ykush { ports: [false; 4] };
-    let _hub = Uhid::plug((0x04d8, 0xf2f7), "Yepkit YKUSH", "YK1", [64, 64, 0], hub);
+    let _hub = Uhid::plug((0x04d8, 0xf11b), "Yepkit YKUSH3", "YK1", [64, 64, 0], hub);
     hid_is_there(0x04d8).await;
-    let lab = lab("[pdu.hub]\nmodel = 'ykush'\naddress = 'YK1'\n");
+    let lab = lab("[pdu.hub]\nmodel = 'ykush3'\naddress = 'YK1'\n");
     let mut power = lab.outlet("hub", "2", EpochCounter::default()).unwrap();
     for state in [PowerState::On, PowerState::Off] {
         power.set(state.into(), soon()).await.unwrap();
@@ -293,7 +318,12 @@ impl Disk {
         let gadget = PathBuf::from("/sys/kernel/config/usb_gadget/pumice");
         let make = |path: &str| fs_err::create_dir_all(gadget.join(path)).unwrap();
         let set = |path: &str, text: &str| fs_err::write(gadget.join(path), text).unwrap();
-        for path in ["", "strings/0x409", "configs/c.1", "functions/mass_storage.0"] {
+        for path in [
+            "",
+            "strings/0x409",
+            "configs/c.1",
+            "functions/mass_storage.0",
+        ] {
             make(path);
         }
         set("idVendor", "0x1d6b");
@@ -301,7 +331,10 @@ impl Disk {
         set("strings/0x409/serialnumber", serial);
         set("strings/0x409/product", "Test disk");
         set("functions/mass_storage.0/lun.0/removable", "1");
-        set("functions/mass_storage.0/lun.0/file", &backing.display().to_string());
+        set(
+            "functions/mass_storage.0/lun.0/file",
+            &backing.display().to_string(),
+        );
         let link = gadget.join("configs/c.1/mass_storage.0");
         if !link.exists() {
             std::os::unix::fs::symlink(gadget.join("functions/mass_storage.0"), link).unwrap();
@@ -325,7 +358,12 @@ impl Drop for Disk {
         self.unplug();
         let gadget = &self.gadget;
         let _ = fs_err::remove_file(gadget.join("configs/c.1/mass_storage.0"));
-        let parts = ["configs/c.1", "functions/mass_storage.0", "strings/0x409", ""];
+        let parts = [
+            "configs/c.1",
+            "functions/mass_storage.0",
+            "strings/0x409",
+            "",
+        ];
         for part in parts {
             let _ = fs_err::remove_dir(gadget.join(part));
         }
@@ -334,19 +372,28 @@ impl Drop for Disk {
 
 fn backing(directory: &Path) -> PathBuf {
     let path = directory.join("disk");
-    fs_err::File::create(&path).unwrap().set_len(32 << 20).unwrap();
+    fs_err::File::create(&path)
+        .unwrap()
+        .set_len(32 << 20)
+        .unwrap();
     path
 }
 
 async fn disk_node(which: &UsbMatch) -> PathBuf {
     let ready = |device: &hal::usb::UsbDevice| {
         device.nodes(NodeKind::Block).any(|node| {
-            let size = format!("/sys/class/block/{}/size", node.file_name().unwrap().display());
+            let size = format!(
+                "/sys/class/block/{}/size",
+                node.file_name().unwrap().display()
+            );
             let size = fs_err::read_to_string(size).unwrap_or_default();
             size.trim().parse::<u64>().is_ok_and(|size| size > 0) && node.exists()
         })
     };
-    let device = which.wait_until(&Sysfs::default(), soon(), ready).await.unwrap();
+    let device = which
+        .wait_until(&Sysfs::default(), soon(), ready)
+        .await
+        .unwrap();
     device.nodes(NodeKind::Block).next().unwrap().to_owned()
 }
 
@@ -361,14 +408,19 @@ async fn a_disk_on_the_usb_is_written_and_waited_for_when_it_is_replugged() {
     let disk = Disk::plug("PUMICE1", &backing);
     let which: UsbMatch = "serial=PUMICE1".parse().unwrap();
     let node = disk_node(&which).await;
-    let image: Vec<u8> = (0..8 << 20).map(|i: u32| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
+    let image: Vec<u8> = (0..8 << 20)
+        .map(|i: u32| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8)
+        .collect();
     let deadline = std::time::Instant::now() + Duration::from_secs(120);
     let writer = ImageWriter::new(&node, deadline).size(image.len() as u64);
     let written = writer.write(&image[..], |_| ()).unwrap();
     assert_eq!(written.bytes, image.len() as u64);
     disk.unplug();
     which.wait_gone(&Sysfs::default(), soon()).await.unwrap();
-    assert!(fs_err::read(&backing).unwrap().starts_with(&image), "the medium differs");
+    assert!(
+        fs_err::read(&backing).unwrap().starts_with(&image),
+        "the medium differs"
+    );
     disk.connect();
     disk_node(&which).await;
 }
@@ -403,9 +455,18 @@ async fn a_disk_that_vanishes_in_the_middle_is_an_error_with_its_name() {
     let disk = Disk::plug("PUMICE2", &backing(directory.path()));
     let node = disk_node(&"serial=PUMICE2".parse().unwrap()).await;
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
-    let image = Unplugging { left: 16 << 20, at: 8 << 20, disk: &disk };
-    let error = ImageWriter::new(&node, deadline).write(image, |_| ()).unwrap_err();
-    assert!(error.to_string().contains(&node.display().to_string()), "{error}");
+    let image = Unplugging {
+        left: 16 << 20,
+        at: 8 << 20,
+        disk: &disk,
+    };
+    let error = ImageWriter::new(&node, deadline)
+        .write(image, |_| ())
+        .unwrap_err();
+    assert!(
+        error.to_string().contains(&node.display().to_string()),
+        "{error}"
+    );
     let kinds = [ErrorKind::Closed, ErrorKind::NotFound, ErrorKind::Exhausted];
     assert!(kinds.contains(&error.kind()), "{:?}: {error}", error.kind());
 }
@@ -413,7 +474,9 @@ async fn a_disk_that_vanishes_in_the_middle_is_an_error_with_its_name() {
 /// The root hub of dummy_hcd, whose only port has the gadget.
 fn dummy_root_hub() -> String {
     let devices = Sysfs::default().usb_devices().unwrap();
-    let gadget = devices.iter().find(|device| device.serial.as_deref() == Some("PUMICE3"));
+    let gadget = devices
+        .iter()
+        .find(|device| device.serial.as_deref() == Some("PUMICE3"));
     gadget.expect("the gadget is there").parent().unwrap()
 }
 
@@ -428,7 +491,9 @@ async fn a_port_without_power_has_no_device() {
     let which: UsbMatch = "serial=PUMICE3".parse().unwrap();
     which.wait(&Sysfs::default(), soon()).await.unwrap();
     let hub = dummy_root_hub();
-    let lab = lab(&format!("[pdu.hub]\nmodel = 'usb-hub'\naddress = '{hub}'\n"));
+    let lab = lab(&format!(
+        "[pdu.hub]\nmodel = 'usb-hub'\naddress = '{hub}'\n"
+    ));
     let mut power = lab.outlet("hub", "1", EpochCounter::default()).unwrap();
     assert_eq!(power.state(soon()).await.unwrap(), Some(PowerState::On));
     power.set(PowerAction::Off, soon()).await.unwrap();
@@ -437,6 +502,12 @@ async fn a_port_without_power_has_no_device() {
     which.wait(&Sysfs::default(), soon()).await.unwrap();
     let port: Outlet = "99".parse().unwrap();
     let mut pdu = lab.pdu("hub").unwrap().lock(soon()).await.unwrap();
-    let error = pdu.switch(&port, PowerState::Off, Instant::now() + Duration::from_secs(5)).await;
+    let error = pdu
+        .switch(
+            &port,
+            PowerState::Off,
+            Instant::now() + Duration::from_secs(5),
+        )
+        .await;
     assert!(error.unwrap_err().to_string().contains("has no port 99"));
 }

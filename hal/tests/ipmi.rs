@@ -99,7 +99,7 @@ impl Bmc {
     fn lab(&self, password: &str, timeout: &str) -> Lab {
         let text = format!(
             "[pdu.bmc]\nmodel = 'ipmi'\naddress = '127.0.0.1:{}'\nusername = 'admin'\n\
-             password = '{password}'\ntimeout = '{timeout}'\noff-for = '10ms'\nsettle = '3s'\n",
+             password = '{password}'\ntimeout = '{timeout}'\noff-for = '10ms'\nsettle = '3s'\noptions = {{ cipher = '3' }}\n",
             self.port
         );
         Lab::parse(&text, "lab.toml", Path::new(".")).unwrap()

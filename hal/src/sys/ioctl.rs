@@ -145,6 +145,68 @@ pub(crate) fn usb_control(
     unsafe { ioctl(device, request) }
 }
 
+/// `struct usbdevfs_bulktransfer`.
+#[repr(C)]
+struct BulkTransfer {
+    endpoint: u32,
+    length: u32,
+    timeout: u32,
+    data: *mut c_void,
+}
+
+const BULK: Opcode = opcode::read_write::<BulkTransfer>(b'U', 2);
+
+/// A request whose argument is a [`BulkTransfer`].
+struct Bulk<'a> {
+    transfer: BulkTransfer,
+    /// What `transfer.data` points to, borrowed until the kernel is done.
+    _data: &'a mut [u8],
+}
+
+// SAFETY: as for `Control`.
+unsafe impl Ioctl for Bulk<'_> {
+    type Output = usize;
+
+    const IS_MUTATING: bool = true;
+
+    fn opcode(&self) -> Opcode {
+        BULK
+    }
+
+    fn as_ptr(&mut self) -> *mut c_void {
+        (&raw mut self.transfer).cast()
+    }
+
+    unsafe fn output_from_ptr(
+        returned: IoctlOutput,
+        _: *mut c_void,
+    ) -> rustix::io::Result<Self::Output> {
+        usize::try_from(returned).map_err(|_| Errno::IO)
+    }
+}
+
+/// One bulk or interrupt transfer through usbfs, in the direction of the endpoint's number; gives
+/// the number of bytes moved. Takes the interface, unless a driver of the kernel has it.
+pub(crate) fn usb_transfer(
+    device: impl AsFd,
+    endpoint: u8,
+    data: &mut [u8],
+    milliseconds: u32,
+) -> Result<usize, Errno> {
+    let request = Bulk {
+        transfer: BulkTransfer {
+            endpoint: endpoint.into(),
+            length: u32::try_from(data.len()).map_err(|_| Errno::INVAL)?,
+            timeout: milliseconds.max(1),
+            data: data.as_mut_ptr().cast(),
+        },
+        _data: data,
+    };
+    // SAFETY: `USBDEVFS_BULK` reads or writes `length` bytes at `data` and blocks until it is done
+    // with them.
+    unsafe { ioctl(device, request) }
+}
+
 /// `struct usbdevfs_ioctl`.
 #[repr(C)]
 struct InterfaceIoctl {

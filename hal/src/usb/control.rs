@@ -98,9 +98,7 @@ impl UsbHandle {
         data: &mut [u8],
         deadline: Instant,
     ) -> Result<usize, HalError> {
-        let allowed = deadline
-            .saturating_duration_since(Instant::now())
-            .min(LONGEST);
+        let (allowed, milliseconds) = time_left(deadline);
         let ControlSetup {
             kind,
             request,
@@ -113,9 +111,43 @@ impl UsbHandle {
             value,
             index,
         };
-        let milliseconds = u32::try_from(allowed.as_millis()).unwrap_or(u32::MAX);
         ioctl::usb_control(&self.descriptor, setup, data, milliseconds)
             .map_err(|errno| self.error(errno, "send a request to", allowed))
+    }
+
+    /// Sends a report by the interrupt endpoint `endpoint`.
+    pub(crate) fn write_endpoint(
+        &self,
+        endpoint: u8,
+        data: &[u8],
+        deadline: Instant,
+    ) -> Result<(), HalError> {
+        self.endpoint(endpoint, &mut data.to_vec(), deadline)
+            .map(drop)
+    }
+
+    /// Waits for a report of the interrupt endpoint `endpoint`.
+    pub(crate) fn read_endpoint(
+        &self,
+        endpoint: u8,
+        length: usize,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, HalError> {
+        let mut data = vec![0; length];
+        let got = self.endpoint(endpoint, &mut data, deadline)?;
+        data.truncate(got);
+        Ok(data)
+    }
+
+    fn endpoint(
+        &self,
+        endpoint: u8,
+        data: &mut [u8],
+        deadline: Instant,
+    ) -> Result<usize, HalError> {
+        let (allowed, milliseconds) = time_left(deadline);
+        ioctl::usb_transfer(&self.descriptor, endpoint, data, milliseconds)
+            .map_err(|errno| self.error(errno, "exchange reports with", allowed))
     }
 
     /// Lets the kernel's driver go of an interface, or lets it take it again. One that is already
@@ -150,4 +182,12 @@ impl UsbHandle {
             _ => HalError::from_io(doing, &self.name, errno.into()),
         }
     }
+}
+
+/// The time of one transfer, and the same in milliseconds.
+fn time_left(deadline: Instant) -> (Duration, u32) {
+    let left = deadline
+        .saturating_duration_since(Instant::now())
+        .min(LONGEST);
+    (left, u32::try_from(left.as_millis()).unwrap_or(u32::MAX))
 }

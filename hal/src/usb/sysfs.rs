@@ -58,6 +58,8 @@ pub struct UsbInterface {
     pub class: [u8; 3],
     /// The kernel's driver that has it.
     pub driver: Option<String>,
+    /// Addresses of its endpoints; those from the device have the bit 0x80.
+    pub endpoints: Vec<u8>,
     /// The device nodes that the driver made of it.
     pub nodes: Vec<Node>,
 }
@@ -188,6 +190,11 @@ impl Sysfs {
                 hex_byte(directory, "bInterfaceSubClass")?,
                 hex_byte(directory, "bInterfaceProtocol")?,
             ],
+            endpoints: names_in(directory)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|name| u8::from_str_radix(name.strip_prefix("ep_")?, 16).ok())
+                .collect(),
             driver: driver.and_then(|link| Some(link.file_name()?.to_str()?.to_owned())),
             nodes,
         })

@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn switches_are_listed_with_what_is_missing() {
         let tree = FakeSysfs::new();
-        hid_switch(&tree, "1-1.2", "04d8:f2f7", Some("YK1"), "hidraw0");
+        hid_switch(&tree, "1-1.2", "04d8:f0cd", Some("YK1"), "hidraw0");
         hid_switch(&tree, "1-1.3", "5131:2007", Some("A"), "hidraw1");
         hid_switch(&tree, "1-1.4", "5131:2007", Some("A"), "hidraw2");
         tree.usb("1-1.5", "04b4:fd13", None, ["03", "00", "00"]);
@@ -174,7 +174,7 @@ mod tests {
                 "energenie-eg-pms path=1-1.5",
                 "lc-us8 path=1-1.3",
                 "lc-us8 path=1-1.4",
-                "ykush serial=YK1"
+                "ykushxs serial=YK1"
             ]
         );
         assert_eq!(found[3].access, Access::Granted);

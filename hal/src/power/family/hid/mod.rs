@@ -28,7 +28,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use steps::Handle;
+use steps::{Endpoints, Handle};
 use tokio::time::Instant;
 
 /// The family.
@@ -247,18 +247,22 @@ impl Target {
             Candidate::Hid(device) => Ok((Handle::Hid(HidHandle::open(device)?), device.interface)),
             Candidate::Usb(device) => {
                 let mut interfaces = device.interfaces.iter();
-                let number = match self.row.interface {
-                    None => Some(0),
-                    Some(class) => interfaces
-                        .find(|each| each.class == class)
-                        .map(|each| each.number),
+                let interface = match self.row.interface {
+                    None => interfaces.next(),
+                    Some(class) => interfaces.find(|each| each.class == class),
                 };
-                let number = number.ok_or_else(|| {
+                let interface = interface.ok_or_else(|| {
                     let name = device.describe();
                     let message = format!("{name} has no interface to switch it");
                     HalError::new(ErrorKind::Unsupported, name, message)
                 })?;
-                Ok((Handle::Usb(UsbHandle::open(device)?), number))
+                let mut endpoints = interface.endpoints.iter().copied();
+                let endpoints = Endpoints {
+                    back: endpoints.clone().find(|address| address & 0x80 != 0),
+                    out: endpoints.find(|address| address & 0x80 == 0),
+                };
+                let handle = Handle::Usb(UsbHandle::open(device)?, endpoints);
+                Ok((handle, interface.number))
             }
         }
     }

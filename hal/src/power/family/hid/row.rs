@@ -35,7 +35,8 @@ pub(super) struct Row {
 pub(super) enum Via {
     /// `/dev/hidraw*`.
     Hidraw,
-    /// `/dev/bus/usb/*`: control transfers to a device that the HID driver leaves alone.
+    /// `/dev/bus/usb/*`: control transfers, and reports by interrupt endpoints, to a device that
+    /// the kernel's HID driver leaves alone.
     Usbfs,
 }
 
@@ -152,7 +153,7 @@ impl Row {
             if let Some(identity) = &self.identity {
                 steps.extend(identity.steps(0)?.into_iter().flatten());
             }
-            if let Some(step) = steps.iter().find(|step| step.via() != self.via) {
+            if let Some(step) = steps.iter().find(|step| !step.fits(self.via)) {
                 return Err(format!("'{step}' does not go through {:?}", self.via));
             }
         }

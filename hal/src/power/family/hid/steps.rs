@@ -34,14 +34,23 @@ pub(super) enum Step {
 /// An open device.
 pub(super) enum Handle {
     Hid(HidHandle),
-    Usb(UsbHandle),
+    Usb(UsbHandle, Endpoints),
+}
+
+/// The interrupt endpoints of a device whose reports do not go through the kernel's HID driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Endpoints {
+    pub(super) out: Option<u8>,
+    pub(super) back: Option<u8>,
 }
 
 impl Step {
-    pub(super) fn via(&self) -> Via {
+    /// Whether it can go through this door: reports go through both, requests through one each.
+    pub(super) fn fits(&self, via: Via) -> bool {
         match self {
-            Self::Send(..) | Self::Ask(..) => Via::Usbfs,
-            _ => Via::Hidraw,
+            Self::Send(..) | Self::Ask(..) => via == Via::Usbfs,
+            Self::SetFeature(_) | Self::GetFeature { .. } => via == Via::Hidraw,
+            Self::Write(_) | Self::Read { .. } => true,
         }
     }
 }
@@ -71,12 +80,30 @@ impl Handle {
                 device.get_feature(*number, *length).map(Some)
             }
             (Self::Hid(device), Step::Read { length, expect, at }) => {
-                read_expected(device, *length, expect, *at, deadline).map(Some)
+                let read = || device.read(*length, deadline);
+                read_expected(read, expect, *at).map(Some)
             }
-            (Self::Usb(device), Step::Send(setup, data)) => {
+            (Self::Usb(device, Endpoints { out: Some(out), .. }), Step::Write(report)) => {
+                // On the wire, a report without a number does not begin with one.
+                let report = report.strip_prefix(&[0]).unwrap_or(report);
+                device.write_endpoint(*out, report, deadline).map(|()| None)
+            }
+            (
+                Self::Usb(
+                    device,
+                    Endpoints {
+                        back: Some(back), ..
+                    },
+                ),
+                Step::Read { length, expect, at },
+            ) => {
+                let read = || device.read_endpoint(*back, *length, deadline);
+                read_expected(read, expect, *at).map(Some)
+            }
+            (Self::Usb(device, _), Step::Send(setup, data)) => {
                 device.send(*setup, data, deadline).map(|()| None)
             }
-            (Self::Usb(device), Step::Ask(setup, length)) => {
+            (Self::Usb(device, _), Step::Ask(setup, length)) => {
                 device.ask(*setup, *length, deadline).map(Some)
             }
             // `Row::check` refuses such rows.
@@ -90,15 +117,13 @@ impl Handle {
 }
 
 fn read_expected(
-    device: &HidHandle,
-    length: usize,
+    read: impl Fn() -> Result<Vec<u8>, HalError>,
     expect: &[u8],
     at: usize,
-    deadline: Instant,
 ) -> Result<Vec<u8>, HalError> {
     let mut report = Vec::new();
     for _ in 0..MOST_OTHERS {
-        report = device.read(length, deadline)?;
+        report = read()?;
         if report
             .get(at..)
             .is_some_and(|rest| rest.starts_with(expect))

@@ -277,8 +277,8 @@ async fn devices_that_are_not_there_and_outlets_that_do_not_exist_are_named() {
 #[tokio::test]
 async fn a_device_that_refuses_a_report_is_named() {
     let tree = FakeSysfs::new();
-    hid_switch(&tree, "1-1", "04d8:f2f7", Some("YK1"), "hidraw0");
-    let error = switch_on(&mut pdu(&tree, "ykush", ""), "1")
+    hid_switch(&tree, "1-1", "04d8:f0cd", Some("YK1"), "hidraw0");
+    let error = switch_on(&mut pdu(&tree, "ykushxs", ""), "1")
         .await
         .unwrap_err();
     assert_eq!(
@@ -286,7 +286,7 @@ async fn a_device_that_refuses_a_report_is_named() {
         ErrorKind::Closed,
         "a file ends where a device waits: {error}"
     );
-    assert!(error.to_string().contains("04d8:f2f7"), "{error}");
+    assert!(error.to_string().contains("04d8:f0cd"), "{error}");
 }
 
 #[tokio::test]
