@@ -1,10 +1,24 @@
 //! The protocols that PDUs speak. Each family is a file here and a table of vendors in
 //! `../tables`; [`FAMILIES`] is the list.
 
+mod command;
+mod gpio;
+mod hid;
 mod http;
+mod list;
 mod snmp;
+mod usb_hub;
+
+pub(crate) use list::{GpioChips, HidSwitches, HubPorts, twins};
 
 use super::models::Family;
 
 /// Every family, in the order of the documentation.
-pub const FAMILIES: &[&Family] = &[&http::HTTP, &snmp::SNMP];
+pub const FAMILIES: &[&Family] = &[
+    &command::COMMAND,
+    &gpio::GPIO,
+    &hid::HID,
+    &http::HTTP,
+    &snmp::SNMP,
+    &usb_hub::USB_HUB,
+];

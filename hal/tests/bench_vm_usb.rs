@@ -1,0 +1,513 @@
+//! What only a kernel with USB shows. These tests run as root inside the bench VM, whose kernel
+//! has `uhid`, `dummy_hcd` and the gadget functions; elsewhere they are ignored.
+//!
+//! `PUMICE_BENCH_VM=1 cargo test -p hal --test bench_vm_usb -- --ignored --test-threads 1`
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use hal::{
+    ErrorKind,
+    console::EpochCounter,
+    lab::Lab,
+    power::{Outlet, PowerAction, PowerControl, PowerState},
+    storage::ImageWriter,
+    usb::{NodeKind, Sysfs, UsbMatch},
+};
+use std::{
+    fs::File,
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use support::{soon, wait_for};
+use tokio::time::Instant;
+
+/// Whether this is the bench VM; the tests change the kernel's devices.
+fn in_bench_vm() -> bool {
+    let inside = std::env::var_os("PUMICE_BENCH_VM").is_some();
+    if !inside {
+        eprintln!("SKIPPED: PUMICE_BENCH_VM is not set");
+    }
+    inside
+}
+
+fn lab(text: &str) -> Lab {
+    Lab::parse(text, "lab.toml", Path::new(".")).unwrap()
+}
+
+/// What `linux/uhid.h` calls its events.
+mod event {
+    pub(crate) const CREATE: u32 = 11;
+    pub(crate) const OUTPUT: u32 = 6;
+    pub(crate) const GET_REPORT: u32 = 9;
+    pub(crate) const GET_REPORT_REPLY: u32 = 10;
+    pub(crate) const INPUT: u32 = 12;
+    pub(crate) const SET_REPORT: u32 = 13;
+    pub(crate) const SET_REPORT_REPLY: u32 = 14;
+    /// `sizeof(struct uhid_event)`.
+    pub(crate) const SIZE: usize = 4380;
+}
+
+/// A HID device that this process plays, gone when dropped.
+struct Uhid {
+    thread: Option<std::thread::JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What a device answers: bytes of an input report after an output report, or of a feature report
+/// (the number first).
+trait Play: Send + 'static {
+    fn output(&mut self, report: &[u8]) -> Option<Vec<u8>>;
+    fn set_feature(&mut self, report: &[u8]);
+    fn get_feature(&mut self) -> Vec<u8>;
+}
+
+impl Uhid {
+    fn plug(
+        id: (u16, u16),
+        name: &str,
+        serial: &str,
+        sizes: [u8; 3],
+        mut device: impl Play,
+    ) -> Self {
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/uhid")
+            .unwrap();
+        let descriptor = descriptor(sizes);
+        let mut create = vec![0; event::SIZE];
+        create[..4].copy_from_slice(&event::CREATE.to_ne_bytes());
+        create[4..4 + name.len()].copy_from_slice(name.as_bytes());
+        let unique = 4 + 128 + 64;
+        create[unique..unique + serial.len()].copy_from_slice(serial.as_bytes());
+        let rest = unique + 64;
+        let length = u16::try_from(descriptor.len()).unwrap();
+        create[rest..rest + 2].copy_from_slice(&length.to_ne_bytes());
+        create[rest + 2..rest + 4].copy_from_slice(&3_u16.to_ne_bytes());
+        create[rest + 4..rest + 8].copy_from_slice(&u32::from(id.0).to_ne_bytes());
+        create[rest + 8..rest + 12].copy_from_slice(&u32::from(id.1).to_ne_bytes());
+        let data = rest + 20;
+        create[data..data + descriptor.len()].copy_from_slice(&descriptor);
+        file.write_all(&create).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        rustix::io::ioctl_fionbio(&file, true).unwrap();
+        let thread = std::thread::spawn(move || {
+            let mut event = vec![0; event::SIZE];
+            while !stopped.load(Ordering::Relaxed) {
+                match file.read(&mut event) {
+                    Ok(_) => answer(&mut file, &event, &mut device),
+                    Err(_) => std::thread::yield_now(),
+                }
+            }
+        });
+        Self {
+            thread: Some(thread),
+            stop,
+        }
+    }
+}
+
+impl Drop for Uhid {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// A vendor's device with one input, one output and one feature report of these sizes.
+fn descriptor([input, output, feature]: [u8; 3]) -> Vec<u8> {
+    let mut bytes = vec![
+        0x06, 0x00, 0xff, 0x09, 0x01, 0xa1, 0x01, 0x15, 0x00, 0x26, 0xff, 0x00,
+    ];
+    bytes.extend([0x75, 0x08]);
+    for (size, kind) in [(input, 0x81), (output, 0x91), (feature, 0xb1)] {
+        if size > 0 {
+            bytes.extend([0x95, size, 0x09, 0x01, kind, 0x02]);
+        }
+    }
+    bytes.push(0xc0);
+    bytes
+}
+
+fn answer(file: &mut File, event: &[u8], device: &mut impl Play) {
+    let word = |at: usize| u32::from_ne_bytes(event[at..at + 4].try_into().unwrap());
+    let short = |at: usize| usize::from(u16::from_ne_bytes(event[at..at + 2].try_into().unwrap()));
+    let mut reply = vec![0; event::SIZE];
+    let mut send = |kind: u32, fill: &dyn Fn(&mut [u8])| {
+        reply[..4].copy_from_slice(&kind.to_ne_bytes());
+        fill(&mut reply[4..]);
+        file.write_all(&reply).unwrap();
+    };
+    match word(0) {
+        event::OUTPUT => {
+            let report = &event[4..4 + short(4 + 4096)];
+            if let Some(input) = device.output(report) {
+                send(event::INPUT, &|reply| {
+                    reply[..2].copy_from_slice(&u16::try_from(input.len()).unwrap().to_ne_bytes());
+                    reply[2..2 + input.len()].copy_from_slice(&input);
+                });
+            }
+        }
+        event::SET_REPORT => {
+            let size = short(10);
+            device.set_feature(&event[12..12 + size]);
+            send(event::SET_REPORT_REPLY, &|reply| {
+                reply[..4].copy_from_slice(&event[4..8])
+            });
+        }
+        event::GET_REPORT => {
+            let feature = device.get_feature();
+            send(event::GET_REPORT_REPLY, &|reply| {
+                reply[..4].copy_from_slice(&event[4..8]);
+                let size = u16::try_from(feature.len()).unwrap();
+                reply[6..8].copy_from_slice(&size.to_ne_bytes());
+                reply[8..8 + feature.len()].copy_from_slice(&feature);
+            });
+        }
+        _ => {}
+    }
+}
+
+/// A relay board of the V-USB kind, with its serial number inside.
+struct Relays {
+    state: u8,
+    stuck: bool,
+}
+
+impl Play for Relays {
+    fn output(&mut self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn set_feature(&mut self, report: &[u8]) {
+        if self.stuck {
+            return;
+        }
+        match report {
+            [0, 0xff, relay @ 1..=8, ..] => self.state |= 1 << (relay - 1),
+            [0, 0xfd, relay @ 1..=8, ..] => self.state &= !(1 << (relay - 1)),
+            other => panic!("not a request: {other:x?}"),
+        }
+    }
+
+    fn get_feature(&mut self) -> Vec<u8> {
+        vec![0, b'B', b'I', b'T', b'F', b'T', 0, 0, self.state]
+    }
+}
+
+/// A YKUSH 3, whose answers are input reports.
+struct Ykush {
+    ports: [bool; 4],
+}
+
+impl Play for Ykush {
+    fn output(&mut self, report: &[u8]) -> Option<Vec<u8>> {
+        let mut answer = vec![0; 64];
+        let [0, command, ..] = report else {
+            return Some(answer);
+        };
+        let port = usize::from(command & 0x0f);
+        match command >> 4 {
+            1 => self.ports[port] = true,
+            0 => self.ports[port] = false,
+            _ => {}
+        }
+        answer[0] = 1;
+        answer[1] = (command & 0x0f) | if self.ports[port] { 0x10 } else { 0 };
+        Some(answer)
+    }
+
+    fn set_feature(&mut self, _: &[u8]) {}
+
+    fn get_feature(&mut self) -> Vec<u8> {
+        vec![0]
+    }
+}
+
+async fn hid_is_there(vendor: u16) {
+    wait_for(|| {
+        let devices = Sysfs::default().hid_devices();
+        let there = devices
+            .iter()
+            .any(|each| each.vendor == vendor && each.node.exists());
+        if there { Ok(()) } else { Err(devices) }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the bench VM"]
+async fn relays_follow_feature_reports_and_are_found_by_the_serial_number_inside() {
+    if !in_bench_vm() {
+        return;
+    }
+    let relays = Relays {
+        state: 0,
+        stuck: false,
+    };
+    let board = Uhid::plug((0x16c0, 0x05df), "dcttech USBRelay8", "", [0, 0, 8], relays);
+    hid_is_there(0x16c0).await;
+    let lab = lab("[pdu.relays]\nmodel = 'vusbhid'\naddress = 'serial=BITFT'\noff-for = '1ms'\n");
+    let mut power = lab.outlet("relays", "3", EpochCounter::default()).unwrap();
+    for state in [PowerState::On, PowerState::Off] {
+        power.set(state.into(), soon()).await.unwrap();
+        assert_eq!(power.state(soon()).await.unwrap(), Some(state));
+    }
+    power.set(PowerAction::Reset, soon()).await.unwrap();
+    drop(board);
+    let error = power.set(PowerAction::On, soon()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+}
+
+#[tokio::test]
+#[ignore = "needs the bench VM"]
+async fn a_relay_that_is_stuck_is_reported() {
+    if !in_bench_vm() {
+        return;
+    }
+    let relays = Relays {
+        state: 0,
+        stuck: true,
+    };
+    let _board = Uhid::plug((0x16c0, 0x05df), "dcttech USBRelay8", "", [0, 0, 8], relays);
+    hid_is_there(0x16c0).await;
+    let lab = lab("[pdu.relays]\nmodel = 'vusbhid'\nsettle = '200ms'\n");
+    let mut power = lab.outlet("relays", "3", EpochCounter::default()).unwrap();
+    let error = power.set(PowerAction::On, soon()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unconfirmed, "{error}");
+}
+
+#[tokio::test]
+#[ignore = "needs the bench VM"]
+async fn a_yepkit_hub_answers_its_output_reports() {
+    if !in_bench_vm() {
+        return;
+    }
+    let hub = Ykush { ports: [false; 4] };
+    let _hub = Uhid::plug((0x04d8, 0xf11b), "Yepkit YKUSH3", "YK1", [64, 64, 0], hub);
+    hid_is_there(0x04d8).await;
+    let lab = lab("[pdu.hub]\nmodel = 'ykush3'\naddress = 'YK1'\n");
+    let mut power = lab.outlet("hub", "2", EpochCounter::default()).unwrap();
+    for state in [PowerState::On, PowerState::Off] {
+        power.set(state.into(), soon()).await.unwrap();
+        assert_eq!(power.state(soon()).await.unwrap(), Some(state));
+    }
+}
+
+/// A gadget of dummy_hcd with a disk, unplugged when dropped.
+struct Disk {
+    gadget: PathBuf,
+    controller: String,
+}
+
+impl Disk {
+    fn plug(serial: &str, backing: &Path) -> Self {
+        let controllers = fs_err::read_dir("/sys/class/udc").unwrap();
+        let mut names: Vec<_> = controllers
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        let controller = names.into_iter().next().expect("dummy_hcd is loaded");
+        let gadget = PathBuf::from("/sys/kernel/config/usb_gadget/pumice");
+        let make = |path: &str| fs_err::create_dir_all(gadget.join(path)).unwrap();
+        let set = |path: &str, text: &str| fs_err::write(gadget.join(path), text).unwrap();
+        for path in [
+            "",
+            "strings/0x409",
+            "configs/c.1",
+            "functions/mass_storage.0",
+        ] {
+            make(path);
+        }
+        set("idVendor", "0x1d6b");
+        set("idProduct", "0x0104");
+        set("strings/0x409/serialnumber", serial);
+        set("strings/0x409/product", "Test disk");
+        set("functions/mass_storage.0/lun.0/removable", "1");
+        set(
+            "functions/mass_storage.0/lun.0/file",
+            &backing.display().to_string(),
+        );
+        let link = gadget.join("configs/c.1/mass_storage.0");
+        if !link.exists() {
+            std::os::unix::fs::symlink(gadget.join("functions/mass_storage.0"), link).unwrap();
+        }
+        let disk = Self { gadget, controller };
+        disk.connect();
+        disk
+    }
+
+    fn connect(&self) {
+        fs_err::write(self.gadget.join("UDC"), &self.controller).unwrap();
+    }
+
+    fn unplug(&self) {
+        let _ = fs_err::write(self.gadget.join("UDC"), "\n");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.unplug();
+        let gadget = &self.gadget;
+        let _ = fs_err::remove_file(gadget.join("configs/c.1/mass_storage.0"));
+        let parts = [
+            "configs/c.1",
+            "functions/mass_storage.0",
+            "strings/0x409",
+            "",
+        ];
+        for part in parts {
+            let _ = fs_err::remove_dir(gadget.join(part));
+        }
+    }
+}
+
+fn backing(directory: &Path) -> PathBuf {
+    let path = directory.join("disk");
+    fs_err::File::create(&path)
+        .unwrap()
+        .set_len(32 << 20)
+        .unwrap();
+    path
+}
+
+async fn disk_node(which: &UsbMatch) -> PathBuf {
+    let ready = |device: &hal::usb::UsbDevice| {
+        device.nodes(NodeKind::Block).any(|node| {
+            let size = format!(
+                "/sys/class/block/{}/size",
+                node.file_name().unwrap().display()
+            );
+            let size = fs_err::read_to_string(size).unwrap_or_default();
+            size.trim().parse::<u64>().is_ok_and(|size| size > 0) && node.exists()
+        })
+    };
+    let device = which
+        .wait_until(&Sysfs::default(), soon(), ready)
+        .await
+        .unwrap();
+    device.nodes(NodeKind::Block).next().unwrap().to_owned()
+}
+
+#[tokio::test]
+#[ignore = "needs the bench VM"]
+async fn a_disk_on_the_usb_is_written_and_waited_for_when_it_is_replugged() {
+    if !in_bench_vm() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let backing = backing(directory.path());
+    let disk = Disk::plug("PUMICE1", &backing);
+    let which: UsbMatch = "serial=PUMICE1".parse().unwrap();
+    let node = disk_node(&which).await;
+    let image: Vec<u8> = (0..8 << 20)
+        .map(|i: u32| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8)
+        .collect();
+    let deadline = std::time::Instant::now() + Duration::from_secs(120);
+    let writer = ImageWriter::new(&node, deadline).size(image.len() as u64);
+    let written = writer.write(&image[..], |_| ()).unwrap();
+    assert_eq!(written.bytes, image.len() as u64);
+    disk.unplug();
+    which.wait_gone(&Sysfs::default(), soon()).await.unwrap();
+    assert!(
+        fs_err::read(&backing).unwrap().starts_with(&image),
+        "the medium differs"
+    );
+    disk.connect();
+    disk_node(&which).await;
+}
+
+/// An image that pulls the plug when half of it was read.
+struct Unplugging<'a> {
+    left: usize,
+    at: usize,
+    disk: &'a Disk,
+}
+
+impl Read for Unplugging<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.left <= self.at {
+            self.at = 0;
+            self.disk.unplug();
+        }
+        let length = buffer.len().min(self.left);
+        buffer[..length].fill(0xa5);
+        self.left -= length;
+        Ok(length)
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the bench VM"]
+async fn a_disk_that_vanishes_in_the_middle_is_an_error_with_its_name() {
+    if !in_bench_vm() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::plug("PUMICE2", &backing(directory.path()));
+    let node = disk_node(&"serial=PUMICE2".parse().unwrap()).await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let image = Unplugging {
+        left: 16 << 20,
+        at: 8 << 20,
+        disk: &disk,
+    };
+    let error = ImageWriter::new(&node, deadline)
+        .write(image, |_| ())
+        .unwrap_err();
+    assert!(
+        error.to_string().contains(&node.display().to_string()),
+        "{error}"
+    );
+    let kinds = [ErrorKind::Closed, ErrorKind::NotFound, ErrorKind::Exhausted];
+    assert!(kinds.contains(&error.kind()), "{:?}: {error}", error.kind());
+}
+
+/// The root hub of dummy_hcd, whose only port has the gadget.
+fn dummy_root_hub() -> String {
+    let devices = Sysfs::default().usb_devices().unwrap();
+    let gadget = devices
+        .iter()
+        .find(|device| device.serial.as_deref() == Some("PUMICE3"));
+    gadget.expect("the gadget is there").parent().unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs the bench VM"]
+async fn a_port_without_power_has_no_device() {
+    if !in_bench_vm() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let _disk = Disk::plug("PUMICE3", &backing(directory.path()));
+    let which: UsbMatch = "serial=PUMICE3".parse().unwrap();
+    which.wait(&Sysfs::default(), soon()).await.unwrap();
+    let hub = dummy_root_hub();
+    let lab = lab(&format!(
+        "[pdu.hub]\nmodel = 'usb-hub'\naddress = '{hub}'\n"
+    ));
+    let mut power = lab.outlet("hub", "1", EpochCounter::default()).unwrap();
+    assert_eq!(power.state(soon()).await.unwrap(), Some(PowerState::On));
+    power.set(PowerAction::Off, soon()).await.unwrap();
+    which.wait_gone(&Sysfs::default(), soon()).await.unwrap();
+    power.set(PowerAction::On, soon()).await.unwrap();
+    which.wait(&Sysfs::default(), soon()).await.unwrap();
+    let port: Outlet = "99".parse().unwrap();
+    let mut pdu = lab.pdu("hub").unwrap().lock(soon()).await.unwrap();
+    let error = pdu
+        .switch(
+            &port,
+            PowerState::Off,
+            Instant::now() + Duration::from_secs(5),
+        )
+        .await;
+    assert!(error.unwrap_err().to_string().contains("has no port 99"));
+}
