@@ -173,9 +173,14 @@ impl Target {
         let builder = tokio_serial::new(node.to_string_lossy(), *baud).parity(parity);
         let stream = builder.open_native_async().map_err(|error| {
             // The system's own words, and what to change, where it is the node that is at fault.
-            match open_device(node) {
-                Err(error) => error,
-                Ok(_) => HalError::from_io("open", &place, error.into()),
+            let Err(cause) = open_device(node) else {
+                return in_use_or(error, &self.pdu, &place);
+            };
+            let message = format!("PDU '{}': {cause}", self.pdu);
+            let error = HalError::new(cause.kind(), &self.pdu, message);
+            match cause.hint() {
+                Some(hint) => error.with_hint(hint),
+                None => error,
             }
         })?;
         // What it said to whoever had it before is no answer to us.
@@ -183,6 +188,16 @@ impl Target {
         cleared.map_err(|error| HalError::from_io("clear", &place, error.into()))?;
         Ok(stream)
     }
+}
+
+/// Why a device that can be opened cannot be had: somebody has locked it, mostly.
+fn in_use_or(error: tokio_serial::Error, pdu: &str, place: &str) -> HalError {
+    if error.kind != tokio_serial::ErrorKind::NoDevice {
+        return HalError::from_io("open", place, error.into());
+    }
+    let message = format!("{place} is in use by another program");
+    HalError::new(ErrorKind::Busy, pdu, message)
+        .with_hint("see fuser, or give all of its outlets to one daemon")
 }
 
 /// `address` with `port`, unless it has one.
@@ -292,6 +307,21 @@ impl Line {
             }
         }
         Ok(())
+    }
+
+    /// Waits at most `patience` for the first word, and says whether there was one.
+    ///
+    /// # Errors
+    /// As [`Self::receive`], but for `Timeout`.
+    pub(super) async fn speaks(&mut self, patience: Duration) -> Result<bool, HalError> {
+        let deadline = (Instant::now() + patience).min(self.deadline);
+        while self.unread.is_empty() {
+            match timeout_at(deadline, self.receive("its greeting", "")).await {
+                Ok(received) => received?,
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// The deadline passed. Who said something else and then waited makes no sense; who said

@@ -55,6 +55,8 @@ pub(super) enum Step {
         pattern: Template,
         denied: Option<Template>,
         bit: Option<Template>,
+        /// Goes on when the PDU says nothing at all: some greet, and some do not.
+        or_silence: bool,
     },
     /// Types.
     Send(Template),
@@ -126,6 +128,7 @@ struct StepTable {
     expect: Option<String>,
     denied: Option<String>,
     bit: Option<String>,
+    or_silence: bool,
     send: Option<String>,
     choose: Vec<String>,
     optional: bool,
@@ -234,9 +237,10 @@ impl StepTable {
                     .as_deref()
                     .map(|bit| filled(&format!("{{{bit}}}")))
                     .transpose()?,
+                or_silence: self.or_silence,
             });
-        } else if self.denied.is_some() || self.bit.is_some() {
-            return Err("'denied' and 'bit' go with 'expect'".to_owned());
+        } else if self.denied.is_some() || self.bit.is_some() || self.or_silence {
+            return Err("'denied', 'bit' and 'or-silence' go with 'expect'".to_owned());
         }
         if !self.choose.is_empty() {
             steps.push(Step::Choose {

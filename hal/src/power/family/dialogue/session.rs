@@ -22,6 +22,9 @@ const MOST_REPLIES: usize = 32;
 /// How long a PDU may take over the logout; what was asked is done by then.
 const LOGOUT: Duration = Duration::from_secs(2);
 
+/// How long a PDU that greets may take to begin.
+const GREETING: Duration = Duration::from_secs(1);
+
 /// A conversation, and where it is.
 pub(super) struct Session<'a> {
     row: &'a Row,
@@ -75,7 +78,12 @@ impl<'a> Session<'a> {
                     pattern,
                     denied,
                     bit,
-                } => self.expect(pattern, denied.as_ref(), bit.as_ref()).await?,
+                    or_silence,
+                } => {
+                    if !or_silence || self.line.speaks(GREETING).await? {
+                        self.expect(pattern, denied.as_ref(), bit.as_ref()).await?;
+                    }
+                }
                 Step::Send(text) => self.send(text).await?,
                 Step::Choose {
                     entries,
@@ -116,7 +124,11 @@ impl<'a> Session<'a> {
         if let Some(state) = self.state_in(&found, bit) {
             self.state = Some(state?);
         }
-        self.menu = None;
+        // What ends in a prompt is a menu to choose from.
+        let prompt = self.row.prompt.as_ref();
+        let prompt = prompt.map(|prompt| self.pattern(prompt)).transpose()?;
+        let is_menu = prompt.is_some_and(|prompt| prompt.is_match(&seen));
+        self.menu = is_menu.then_some(seen);
         Ok(())
     }
 
@@ -147,7 +159,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What of all that may turn up comes first; failures before all that begins with them.
+    /// What of all that may turn up comes first. Of what begins at the same place, a failure
+    /// goes before what is expected, and that before what is only answered.
     fn first(&self, expected: &Regex, denied: Option<&Regex>) -> Option<(Heard, Range<usize>)> {
         let said = self.line.unread();
         let find = |pattern: &Regex, heard| Some((heard, pattern.find(said)?.range()));
@@ -158,7 +171,7 @@ impl<'a> Session<'a> {
         let meanwhile =
             meanwhile.filter_map(|(index, pattern)| find(pattern, Heard::Meanwhile(index)));
         let expected = find(expected, Heard::Expected);
-        let all = fail.chain(denied).chain(meanwhile).chain(expected);
+        let all = fail.chain(denied).chain(expected).chain(meanwhile);
         all.min_by_key(|(_, range)| range.start)
     }
 
