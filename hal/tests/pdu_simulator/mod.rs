@@ -12,6 +12,7 @@ use hal::{
     console::EpochCounter,
     lab::{PduConfig, Secret},
     power::{Outlet, OutletPower, OutletTiming, Pdu, SharedPdu, models::Models},
+    process::{Command, CommandLine},
 };
 use std::{
     os::fd::OwnedFd,
@@ -243,13 +244,51 @@ pub fn check_error<T: std::fmt::Debug>(
     assert!(!text.contains("s3cret"), "{text}");
 }
 
-/// Bytes as they are read best.
-pub fn shown(bytes: &[u8]) -> String {
-    let text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | 0x1b);
-    if bytes.iter().all(text) {
-        format!("\"{}\"", bytes.escape_ascii())
-    } else {
-        let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        hex.join(" ")
+/// Bytes of a dialogue.
+pub fn as_text(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+/// Bytes of frames.
+pub fn as_hexadecimal(bytes: &[u8]) -> String {
+    let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.join(" ")
+}
+
+/// The Python that has the packages of others that the tests compare with.
+pub fn python() -> String {
+    std::env::var("PUMICE_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned())
+}
+
+/// Lets pdudaemon's driver of `model`, in its file `module`, switch an outlet; `false`, said
+/// loudly, where it is not installed.
+pub async fn pdudaemon(
+    module: &str,
+    model: &str,
+    settings: serde_json::Value,
+    on: bool,
+    outlet: u32,
+) -> bool {
+    let line = CommandLine::new(python())
+        .arg("-c")
+        .arg(include_str!("pdudaemon.py"))
+        .arg(module)
+        .arg(model)
+        .arg(settings.to_string())
+        .arg(if on { "on" } else { "off" })
+        .arg(outlet.to_string());
+    let mut said = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let ended = Command::new(line)
+        .run(deadline, |line| {
+            said.push(String::from_utf8_lossy(line).into_owned())
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{model}: {error}: {said:?}"));
+    if ended.returncode() == 3 {
+        eprintln!("SKIPPED: no pdudaemon (PUMICE_PYTHON names another Python): {said:?}");
+        return false;
     }
+    assert!(ended.success(), "pdudaemon's {model} failed: {said:?}");
+    true
 }

@@ -199,6 +199,7 @@ impl Apc {
             .ok()
             .and_then(|number| number.checked_sub(1));
         self.place = match (self.place, chosen) {
+            (Place::User, _) if line.is_empty() => Place::User,
             (Place::User, _) => {
                 self.user = line == "apc";
                 Place::Password
@@ -265,7 +266,7 @@ impl Device for Apc {
                     self.back();
                     answer.extend(self.screen().as_bytes());
                 }
-                b'\n' => {}
+                b'\n' | 0 => {}
                 b'\r' => {
                     let line = String::from_utf8(std::mem::take(&mut self.line)).unwrap();
                     if !self.enter(&line) {

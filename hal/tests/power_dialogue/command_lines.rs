@@ -62,7 +62,8 @@ impl Device for Lines {
 
     fn hear(&mut self, bytes: &[u8]) -> Answer {
         let mut answer = Vec::new();
-        for &byte in bytes {
+        // A telnet client sends NUL after each carriage return.
+        for &byte in bytes.iter().filter(|byte| **byte != 0) {
             if self.echoes && byte != b'\n' {
                 answer.push(byte);
             }
@@ -99,6 +100,7 @@ fn index(word: &str) -> Option<usize> {
 pub(crate) fn apc8959() -> Lines {
     Lines::new(24, "\r\nUser Name : ", true, |talk, line| {
         let said = match talk.stage {
+            0 if line.is_empty() => return Some("\r\nUser Name : ".to_owned()),
             0 => {
                 talk.stage = if line == "apc" { 1 } else { 2 };
                 return Some("\r\nPassword  : ".to_owned());
@@ -123,6 +125,7 @@ pub(crate) fn apc8959() -> Lines {
                         format!(" {}: Outlet {0}: {on}\r\n", words[1])
                     }),
                     "exit" => return None,
+                    "" => return Some("\r\napc>".to_owned()),
                     _ => return Some("\r\nE101: Command Not Found\r\napc>".to_owned()),
                 };
                 match done {
@@ -185,6 +188,7 @@ pub(crate) fn netio() -> Lines {
                 talk.stage = 1;
                 "250 OK".to_owned()
             }
+            (_, [""]) => "502 UNKNOWN COMMAND".to_owned(),
             (0, ["login", ..]) => "503 INVALID LOGIN".to_owned(),
             (0, _) => "505 FORBIDDEN".to_owned(),
             (_, ["port", outlet]) => match talk.get(index(outlet)) {
@@ -225,6 +229,7 @@ pub(crate) fn netbooter() -> Lines {
                 talk.stage = 0;
                 "\r\nInvalid user or password\r\n>".to_owned()
             }
+            (_, [""]) => "\r\n>".to_owned(),
             (_, ["pset", outlet, to]) => match talk.set(index(outlet), *to == "1") {
                 Some(()) => "\r\n>".to_owned(),
                 None => "\r\nInvalid port\r\n>".to_owned(),
