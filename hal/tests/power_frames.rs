@@ -1,6 +1,10 @@
 //! PDUs and relay boards that are talked to in frames, against scripted devices that keep their
 //! outlets, and against pymodbus' server.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails, or says why it is skipped"
+)]
 
 #[path = "power_frames/boards.rs"]
 mod boards;

@@ -1,6 +1,7 @@
 //! Scripted PDUs: each keeps its outlets, knows its own protocol, and listens on a port of its own
 //! or on a pseudo-terminal. What they heard is kept for comparison.
 #![allow(
+    clippy::print_stderr,
     clippy::unwrap_used,
     dead_code,
     unreachable_pub,

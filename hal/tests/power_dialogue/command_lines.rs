@@ -218,7 +218,7 @@ pub(crate) fn netbooter() -> Lines {
             (0, ["exit"]) => return None,
             (0, _) => "\r\nInvalid command\r\n>".to_owned(),
             (1, user) => {
-                talk.stage = if user == &["admin"] { 2 } else { 3 };
+                talk.stage = if *user == ["admin"] { 2 } else { 3 };
                 "\r\nPassword:".to_owned()
             }
             (2, ["s3cret"]) => {
