@@ -453,12 +453,10 @@ async fn pdudaemon_drives_the_same_devices() {
             }
             None => serde_json::json!({ "hostname": "board", "device": address }),
         };
-        for on in [true, false] {
-            if !pdudaemon(module, model, settings.clone(), on, case.outlet).await {
-                return;
-            }
-            case.simulator.take_heard().await;
-            assert_eq!(case.simulator.is_on(case.index), on, "{model}");
+        if !pdudaemon(module, model, settings, "on", case.outlet).await {
+            return;
         }
+        case.simulator.take_heard().await;
+        assert!(case.simulator.is_on(case.index), "{model}");
     }
 }

@@ -1,29 +1,24 @@
 //! PDUs and relay boards that are talked to in frames, against scripted devices that keep their
 //! outlets, and against pymodbus' server.
-#![allow(
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on fails, or says why it is skipped"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "power_frames/boards.rs"]
 mod boards;
 mod pdu_simulator;
+#[path = "power_frames/programs.rs"]
+mod programs;
 mod support;
 
 use hal::{
     ErrorKind,
-    console::{PtyConsole, PtyOptions},
     lab::PduConfig,
     power::{PowerAction, PowerControl, PowerState, models::Models},
-    process::CommandLine,
 };
 use pdu_simulator::{
-    Answer, Device, Simulator, as_hexadecimal, check_error, config, open, outlet, pdudaemon, power,
-    python, soon, with_password,
+    Answer, Device, Simulator, as_hexadecimal, check_error, config, open, outlet, power, soon,
+    with_password,
 };
 use std::{collections::BTreeSet, fmt::Write, time::Duration};
-use support::read_until;
 use tokio::{io::AsyncWriteExt, net::TcpListener, time::Instant};
 use tokio_serial::SerialPortBuilderExt;
 
@@ -416,101 +411,5 @@ async fn a_port_without_control_lines_says_so() {
         let mut pdu = open(&config(model, &terminal.address));
         let result = pdu.switch(&outlet(1), PowerState::On, soon()).await;
         check_error(result, ErrorKind::Unsupported, &model[7..].to_uppercase());
-    }
-}
-
-/// pymodbus' server with 40 coils, or `None`, said loudly, where it is not installed.
-async fn pymodbus(framer: &str) -> Option<(PtyConsole, String)> {
-    let script = include_str!("power_frames/modbus_server.py");
-    let line = CommandLine::new(python()).arg("-c").arg(script).arg(framer);
-    let mut server = PtyConsole::spawn(line, PtyOptions::default()).unwrap();
-    let said = read_until(&mut server, "\r\n.\r\n").await;
-    let Some((_, port)) = said.split_once("coils at ") else {
-        eprintln!("SKIPPED: pymodbus' server does not run (PUMICE_PYTHON names another): {said}");
-        return None;
-    };
-    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
-    Some((server, format!("127.0.0.1:{port}")))
-}
-
-#[tokio::test]
-async fn pymodbus_understands_our_frames() {
-    for (model, framer) in [
-        ("modbustcp", "socket"),
-        ("modbus-rtu", "rtu"),
-        ("waveshare16", "socket"),
-    ] {
-        let Some((_server, address)) = pymodbus(framer).await else {
-            return;
-        };
-        let config = config(model, &address);
-        for number in [0, 9, 15] {
-            let mut power = power(&config, number);
-            power.set(PowerAction::On, soon()).await.unwrap();
-            assert_eq!(
-                power.state(soon()).await.unwrap(),
-                Some(PowerState::On),
-                "{model}"
-            );
-        }
-        power(&config, 9)
-            .set(PowerAction::Off, soon())
-            .await
-            .unwrap();
-        let mut states = Vec::new();
-        for number in [0, 1, 9, 15] {
-            states.push(open(&config).read(&outlet(number), soon()).await.unwrap());
-        }
-        let (on, off) = (Some(PowerState::On), Some(PowerState::Off));
-        assert_eq!(states, [on, off, off, on], "{model}");
-        if model != "waveshare16" {
-            let result = open(&config)
-                .switch(&outlet(1000), PowerState::On, soon())
-                .await;
-            check_error(result, ErrorKind::InvalidInput, "no such coil");
-        }
-    }
-}
-
-#[tokio::test]
-async fn pdudaemon_sends_the_same_bytes() {
-    for case in cases().await {
-        let model = case.model;
-        let module = match model {
-            "conrad197720" => model,
-            _ if model.starts_with("devantech_eth") => "devantech",
-            _ if model.starts_with("devantech_USB") => "devantechusb",
-            // Not known to it, at a port that cannot be chosen, or broken with this pymodbus.
-            _ => continue,
-        };
-        let address = &case.simulator.address;
-        let mut settings = match address.rsplit_once(':') {
-            Some((host, port)) => {
-                let port: u16 = port.parse().unwrap();
-                serde_json::json!({ "hostname": "board", "ip": host, "port": port })
-            }
-            None => serde_json::json!({ "hostname": "board", "device": address }),
-        };
-        if !case.password.is_empty() {
-            settings["password"] = case.password.into();
-        }
-        let mut pdu = open(&case.config());
-        for (to, on) in [(PowerState::On, true), (PowerState::Off, false)] {
-            pdu.switch(&outlet(case.outlet), to, soon()).await.unwrap();
-            let ours = case.simulator.take_heard().await;
-            if !pdudaemon(module, model, settings.clone(), on, case.outlet).await {
-                return;
-            }
-            let theirs = case.simulator.take_heard().await;
-            assert_eq!(case.simulator.is_on(case.index), on, "{model}");
-            if model == "conrad197720" {
-                // It asks for the cards' options and states too; the two frames that matter are
-                // the first and the last.
-                assert_eq!(ours[..4], theirs[..4]);
-                assert_eq!(ours[4..], theirs[theirs.len() - 4..]);
-            } else {
-                assert_eq!(as_hexadecimal(&ours), as_hexadecimal(&theirs), "{model}");
-            }
-        }
     }
 }

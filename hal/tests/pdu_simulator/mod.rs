@@ -267,7 +267,7 @@ pub async fn pdudaemon(
     module: &str,
     model: &str,
     settings: serde_json::Value,
-    on: bool,
+    commands: &str,
     outlet: u32,
 ) -> bool {
     let line = CommandLine::new(python())
@@ -276,7 +276,7 @@ pub async fn pdudaemon(
         .arg(module)
         .arg(model)
         .arg(settings.to_string())
-        .arg(if on { "on" } else { "off" })
+        .arg(commands)
         .arg(outlet.to_string());
     let mut said = Vec::new();
     let deadline = Instant::now() + Duration::from_secs(60);

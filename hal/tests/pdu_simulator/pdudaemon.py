@@ -1,6 +1,6 @@
 """Lets pdudaemon's driver of one model switch one outlet.
 
-Usage: pdudaemon.py MODULE MODEL SETTINGS COMMAND OUTLET, with the settings as JSON. Ends with 3
+Usage: pdudaemon.py MODULE MODEL SETTINGS COMMANDS OUTLET: settings as JSON, commands with commas. Ends with 3
 when pdudaemon, or something that this driver needs, is not installed.
 """
 
@@ -9,7 +9,7 @@ import json
 import shutil
 import sys
 
-module, model, settings, command, outlet = sys.argv[1:]
+module, model, settings, commands, outlet = sys.argv[1:]
 settings = json.loads(settings)
 try:
     importlib.import_module("pdudaemon.drivers." + module)
@@ -29,6 +29,7 @@ def below(parent):
 
 
 driver = next(one for one in below(PDUDriver) if one.accepts(model))
-pdu = driver(settings["hostname"], settings)
-pdu.port_interaction(command, int(outlet))
-pdu._cleanup()
+for command in commands.split(","):
+    pdu = driver(settings["hostname"], settings)
+    pdu.port_interaction(command, int(outlet))
+    pdu._cleanup()
