@@ -2,11 +2,16 @@
 //! `../tables`; [`FAMILIES`] is the list.
 
 mod command;
+mod dialogue;
+mod expression;
+mod frames;
 mod gpio;
 mod hid;
 mod http;
+mod line;
 mod list;
 mod snmp;
+mod telnet;
 mod usb_hub;
 
 pub(crate) use list::{GpioChips, HidSwitches, HubPorts, twins};
@@ -16,6 +21,8 @@ use super::models::Family;
 /// Every family, in the order of the documentation.
 pub const FAMILIES: &[&Family] = &[
     &command::COMMAND,
+    &dialogue::DIALOGUE,
+    &frames::FRAMES,
     &gpio::GPIO,
     &hid::HID,
     &http::HTTP,
