@@ -13,7 +13,9 @@ pub mod console;
 pub mod device;
 pub mod discover;
 pub mod error;
+pub mod faults;
 pub mod lab;
+pub mod player;
 pub mod power;
 pub mod process;
 pub mod recording;
@@ -22,5 +24,6 @@ pub mod recording;
     reason = "what happens between fork and exec, and the reactor, have no safe interface"
 )]
 mod sys;
+pub mod virtual_port;
 
 pub use error::{ErrorKind, HalError};
