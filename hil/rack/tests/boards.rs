@@ -229,7 +229,7 @@ async fn every_board_can_be_loaded() {
 async fn wrong_use_is_explained() {
     let program = || CommandLine::new(env!("CARGO_BIN_EXE_rack"));
     for (line, expected) in [
-        (program(), "usage: rack board FILE"),
+        (program(), "rack board FILE"),
         (
             program().arg("board").arg("/no/such.board"),
             "/no/such.board",
