@@ -129,7 +129,9 @@ impl Rack {
     ///
     /// # Errors
     /// When a board hangs in the kernel.
-    pub async fn stop(self) -> Result<(), HalError> {
+    pub async fn stop(mut self) -> Result<(), HalError> {
+        // Nobody switches a board on again.
+        self.pdu.stop().await;
         for board in self.boards.values() {
             board.power(PowerAction::Off).await?;
         }

@@ -54,7 +54,7 @@ pub struct Pdu {
     http: SocketAddr,
     snmp: SocketAddr,
     behaviour: watch::Sender<PduBehaviour>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Pdu {
@@ -89,8 +89,13 @@ impl Pdu {
             http,
             snmp,
             behaviour,
-            _tasks: tasks,
+            tasks,
         })
+    }
+
+    /// Stops answering; requests under way are given up.
+    pub(crate) async fn stop(&mut self) {
+        self.tasks.shutdown().await;
     }
 
     /// Where it speaks HTTP.
