@@ -80,7 +80,8 @@ impl VirtualPort {
         &self.node
     }
 
-    /// How many times the other end is open, as far as [`Self::holders_changed`] has told.
+    /// How many times the other end is open, as far as [`Self::holders_changed`] has told. Opens
+    /// at the same instant may count as one: a serial port has one user.
     pub fn holders(&self) -> u32 {
         self.holders.load(Ordering::Relaxed)
     }
