@@ -15,7 +15,9 @@ pub mod device;
 pub mod discover;
 pub mod error;
 pub mod fastboot;
+pub mod faults;
 pub mod lab;
+pub mod player;
 pub mod power;
 pub mod process;
 pub mod recording;
@@ -26,5 +28,6 @@ pub mod storage;
 )]
 mod sys;
 pub mod usb;
+pub mod virtual_port;
 
 pub use error::{ErrorKind, HalError};

@@ -13,6 +13,29 @@ use std::{
 };
 use tokio::time::Instant;
 
+/// Which way bytes went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The board sent them.
+    Output,
+    /// They were typed.
+    Input,
+}
+
+/// Something that passed a console: what every recording comes down to, and what
+/// [`Player`](crate::player::Player) plays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When, since the recording began.
+    pub at: Duration,
+    /// The board's life at that moment.
+    pub epoch: Epoch,
+    /// Which way.
+    pub direction: Direction,
+    /// What.
+    pub bytes: Vec<u8>,
+}
+
 /// Receives what passes a console, in order and exactly once.
 pub trait ConsoleSink: Send {
     /// The board sent `bytes`. Called before the reader gets them.

@@ -1,5 +1,8 @@
-//! `rack board FILE`: a scripted board on standard input and output;
-//! `rack fastboot-gadget ...`: a fastboot device on a USB device controller.
+//! The rack's command line: `rack up`, `rack down`, `rack list` and what can happen to boards;
+//! `rack board FILE`, a scripted board on standard input and output; `rack fastboot-gadget`, a
+//! fastboot device on a USB device controller.
+
+mod commands;
 
 use rack::{
     Script, Variables,
@@ -7,16 +10,30 @@ use rack::{
 };
 use std::{path::Path, process::ExitCode};
 
-const USAGE: &str = "usage: rack board FILE [NAME=VALUE]...
+const USAGE: &str = "usage: rack up [BOARD]...       runs the rack until Ctrl-C or `rack down`
+       rack down                 ends it
+       rack list [--json]        what is in it
+       rack power BOARD on|off|reset
+                                 switches a board past the PDU
+       rack fault BOARD FAULT    cut, hang, resume, reset, unplug-network,
+                                 plug-network, break-console, mend-console,
+                                 unplug-console, plug-console
+       rack pdu BEHAVIOUR        honest, lying, failing, unreachable, or
+                                 slow=SECONDS
+       rack lossy udp|tcp LISTEN TARGET [drop=P] [duplicate=P] [reorder=P]
+                  [delay-ms=N] [jitter-ms=N] [seed=N]
+                                 a bad link to TARGET, both ADDRESS:PORT
+       rack board FILE [NAME=VALUE]...
+                                 plays a scripted board on standard input and
+                                 output; NAME=VALUE overrides `set NAME`
        rack fastboot-gadget CONTROLLER SERIAL DIRECTORY [VANISH_AFTER]
+                                 offers a fastboot device on a USB device
+                                 controller (see /sys/class/udc), writes what is
+                                 flashed into DIRECTORY, and is gone after
+                                 VANISH_AFTER bytes of a download
 
-Plays the board that FILE describes on standard input and output, as the
-connection command of a device. NAME=VALUE overrides `set NAME` in FILE.
-The language of the file is described in hil/rack/README.md.
-
-fastboot-gadget offers a fastboot device with partitions boot and rootfs on a
-USB device controller (see /sys/class/udc), writes what is flashed into
-DIRECTORY, and is gone after VANISH_AFTER bytes of a download.";
+PUMICE_RACK_FILE names another rack.toml, PUMICE_RACK_DIRECTORY where the
+rack keeps its sockets. See hil/rack/README.md.";
 
 /// What the gadget takes at once, and the length of each of its partitions.
 const GADGET_DOWNLOAD: usize = 16 << 20;
@@ -27,7 +44,8 @@ const WRONG_USE: u8 = 64;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
         ["board", file, ref variables @ ..] => play(file, variables),
         ["fastboot-gadget", controller, serial, directory] => {
             gadget(controller, serial, directory, None)
@@ -37,7 +55,10 @@ fn main() -> ExitCode {
             Err(_) => tell(USAGE, WRONG_USE.into()),
         },
         ["help" | "--help" | "-h"] => tell(USAGE, ExitCode::SUCCESS),
-        _ => tell(USAGE, ExitCode::from(WRONG_USE)),
+        _ => match commands::parse(&words) {
+            Some(command) => command.run(),
+            None => tell(USAGE, WRONG_USE.into()),
+        },
     }
 }
 

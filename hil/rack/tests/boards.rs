@@ -2,17 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use hal::{
     console::{Console, ConsoleExt, EpochCounter, PtyConsole, PtyOptions},
     process::CommandLine,
 };
 use rack::{Script, Variables};
 use std::{path::PathBuf, time::Duration};
+use support::{read_until, say, soon};
 use tokio::time::{Instant, timeout_at};
-
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
-}
 
 fn board(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -36,31 +35,6 @@ fn in_process(name: &str, variables: &[&str]) -> Box<dyn Console> {
     });
     let script = Script::load(&board(name), variables.collect()).unwrap();
     Box::new(rack::console(script, EpochCounter::default()).unwrap())
-}
-
-async fn read_until(console: &mut dyn Console, text: &str) -> String {
-    let mut seen = Vec::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let reading = timeout_at(soon(), console.read(&mut buffer)).await;
-        let end = String::from_utf8_lossy(&seen[seen.len().saturating_sub(400)..]);
-        let chunk = reading
-            .unwrap_or_else(|_| panic!("no {text:?} in {end:?}"))
-            .unwrap();
-        assert!(!chunk.is_end(), "closed before {text:?} in {end:?}");
-        seen.extend_from_slice(&buffer[..chunk.length]);
-        let tail = &seen[seen.len().saturating_sub(chunk.length + text.len())..];
-        if tail
-            .windows(text.len())
-            .any(|window| window == text.as_bytes())
-        {
-            return String::from_utf8_lossy(&seen).into_owned();
-        }
-    }
-}
-
-async fn say(console: &mut dyn Console, text: &str) {
-    console.write_all(text.as_bytes(), soon()).await.unwrap();
 }
 
 async fn rest(console: &mut dyn Console) -> Vec<u8> {
@@ -229,7 +203,7 @@ async fn every_board_can_be_loaded() {
 async fn wrong_use_is_explained() {
     let program = || CommandLine::new(env!("CARGO_BIN_EXE_rack"));
     for (line, expected) in [
-        (program(), "usage: rack board FILE"),
+        (program(), "rack board FILE"),
         (
             program().arg("board").arg("/no/such.board"),
             "/no/such.board",

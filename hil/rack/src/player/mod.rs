@@ -15,6 +15,10 @@ use std::{
 };
 use terminal::Terminal;
 
+/// The stack of a board's thread: blocks of a script nest a few levels at most, and there may be a
+/// thousand boards.
+const STACK: usize = 256 * 1024;
+
 /// How a board's life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Played {
@@ -52,6 +56,7 @@ pub fn console(
     };
     std::thread::Builder::new()
         .name("board".to_owned())
+        .stack_size(STACK)
         .spawn(play)
         .map_err(cannot)?;
     Ok(StreamConsole::new(ours, "scripted board", epoch))
