@@ -1,5 +1,11 @@
 //! Boards that boot from a network of the rack's own. Tier 2: needs root.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails; what is skipped and how long it took is said"
+)]
+
 mod support;
 
 use hal::power::PowerAction;
