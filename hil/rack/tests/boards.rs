@@ -1,6 +1,10 @@
 //! The boards that come with the rack, played as a program on a terminal and in process.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails; what is skipped and how long it took is said"
+)]
 
 mod support;
 

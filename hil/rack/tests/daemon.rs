@@ -1,5 +1,11 @@
 //! `rack up`, `list`, `down`: one process owns everything, and nothing outlives it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails; what is skipped and how long it took is said"
+)]
+
 mod support;
 
 use hal::process::{Command, CommandLine, ProcessIdentity, Running};

@@ -1,6 +1,12 @@
 //! Boards that QEMU emulates: power through the PDU, consoles that stay, faults. Tier 1: no
 //! rights needed. Each test runs one board at a time: a board at a prompt takes a whole core.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails; what is skipped and how long it took is said"
+)]
+
 mod support;
 
 use hal::{

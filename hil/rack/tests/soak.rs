@@ -3,6 +3,12 @@
 //!
 //! `PUMICE_SEED` repeats a run.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails; what is skipped and how long it took is said"
+)]
+
 mod support;
 
 use hal::{

@@ -1,5 +1,11 @@
 //! A thousand scripted boards in one process.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails; what is skipped and how long it took is said"
+)]
+
 mod support;
 
 use hal::console::{ConsoleExt, EpochCounter};
