@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn what_is_no_configuration_is_refused_with_its_name() {
-        for bad in ["", "[]", r#"{"pdus": 1}"#, r#"{"daemon": {"listener": "x"}}"#] {
+        for bad in ["", "[1]", r#"{"pdus": 1}"#, r#"{"daemon": {"listener": "x"}}"#] {
             let error = parse(bad, "pdudaemon.conf", Models::default()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");
             assert!(error.to_string().starts_with("pdudaemon.conf: "), "{error}");
