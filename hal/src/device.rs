@@ -1,6 +1,9 @@
 //! Opening device nodes, with errors that say what to change.
 
-use crate::error::{ErrorKind, HalError};
+use crate::{
+    discover::Access,
+    error::{ErrorKind, HalError},
+};
 use rustix::fs::{Mode, OFlags};
 use std::{
     io,
@@ -20,10 +23,59 @@ pub fn open_device(node: &Path) -> Result<OwnedFd, HalError> {
         match error.kind() {
             ErrorKind::PermissionDenied => error.with_hint(who_may(node)),
             ErrorKind::NotFound => error.with_hint("is it plugged in and powered?"),
-            ErrorKind::Busy => error.with_hint("another program has it open: see fuser"),
+            ErrorKind::Busy => error.with_hint(who_holds(node)),
             _ => error,
         }
     })
+}
+
+/// Which programs have `node` open, for a hint. Only root sees those of other users.
+pub(crate) fn who_holds(node: &Path) -> String {
+    let holders = holders(node);
+    if holders.is_empty() {
+        return "another program has it open: as root, `fuser -v` on it says which".to_owned();
+    }
+    format!("it is open in {}", holders.join(", "))
+}
+
+/// "picocom (process 1234)" for each process that has `node` open.
+fn holders(node: &Path) -> Vec<String> {
+    let node = fs_err::canonicalize(node).unwrap_or_else(|_| node.to_owned());
+    let mut found = Vec::new();
+    for process in fs_err::read_dir("/proc").into_iter().flatten().flatten() {
+        let holds = |descriptor: io::Result<fs_err::DirEntry>| {
+            let target = descriptor.and_then(|entry| fs_err::read_link(entry.path()));
+            target.is_ok_and(|target| target == node)
+        };
+        let name = process.file_name().to_string_lossy().into_owned();
+        let Ok(mut descriptors) = fs_err::read_dir(process.path().join("fd")) else {
+            continue;
+        };
+        if name.parse() == Ok(std::process::id()) {
+            if descriptors.any(holds) {
+                found.push("this program itself".to_owned());
+            }
+        } else if name.parse::<u32>().is_ok() && descriptors.any(holds) {
+            let command = fs_err::read_to_string(process.path().join("comm")).unwrap_or_default();
+            found.push(format!("{} (process {name})", command.trim()));
+        }
+    }
+    found
+}
+
+/// Whether this user may use `node`, for a listing.
+pub(crate) fn access(node: &Path) -> Access {
+    use rustix::fs::{Access as Wanted, AtFlags, CWD, accessat};
+    match accessat(
+        CWD,
+        node,
+        Wanted::READ_OK | Wanted::WRITE_OK,
+        AtFlags::EACCESS,
+    ) {
+        Ok(()) => Access::Granted,
+        Err(rustix::io::Errno::ACCESS) => Access::Denied(who_may(node)),
+        Err(error) => Access::Denied(format!("cannot look at it: {}", io::Error::from(error))),
+    }
 }
 
 /// What to change so that this user may open `node`.

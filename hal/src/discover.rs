@@ -55,5 +55,5 @@ pub trait Factory: Send + Sync {
 
 /// Every factory, in the order in which they are shown.
 pub fn factories() -> Vec<Box<dyn Factory>> {
-    Vec::new()
+    vec![Box::new(crate::console::SerialFactory::default())]
 }

@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
+use tokio::sync::{Notify, futures::OwnedNotified};
 
 /// Which life of the board console data belongs to: 0 until its power is first switched, then one
 /// more with each time it is switched on or reset.
@@ -22,24 +23,38 @@ impl fmt::Display for Epoch {
 /// The current [`Epoch`] of one board, shared by its power control, which advances it, and its
 /// consoles, which stamp what they read with it.
 ///
-/// The stamp is that of the moment of reading: who wants the last words of the old life in the
-/// old epoch reads them before switching.
+/// The stamp of a plain console is that of the moment of reading. [`Fenced`](super::Fenced) stamps
+/// what was already here when the epoch advanced with the epoch before.
 #[derive(Clone, Debug, Default)]
-pub struct EpochCounter(Arc<AtomicU32>);
+pub struct EpochCounter(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    epoch: AtomicU32,
+    moved: Arc<Notify>,
+}
 
 impl EpochCounter {
     /// The epoch now.
     pub fn current(&self) -> Epoch {
-        Epoch(self.0.load(Ordering::Relaxed))
+        Epoch(self.0.epoch.load(Ordering::Acquire))
     }
 
-    /// Begins the next epoch.
+    /// Begins the next epoch, and wakes who reads a fenced console of this board.
     pub fn advance(&self) -> Epoch {
-        Epoch(self.0.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
+        let before = self.0.epoch.fetch_add(1, Ordering::AcqRel);
+        self.0.moved.notify_waiters();
+        Epoch(before.wrapping_add(1))
     }
 
     /// Sets the epoch, to continue a job from its journal.
     pub fn set(&self, epoch: Epoch) {
-        self.0.store(epoch.0, Ordering::Relaxed);
+        self.0.epoch.store(epoch.0, Ordering::Release);
+        self.0.moved.notify_waiters();
+    }
+
+    /// Becomes ready when the epoch moves after this call.
+    pub(super) fn moved(&self) -> OwnedNotified {
+        Arc::clone(&self.0.moved).notified_owned()
     }
 }

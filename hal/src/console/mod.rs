@@ -5,15 +5,29 @@
 
 mod epoch;
 mod ext;
+pub mod fence;
+mod line;
+mod ports;
 mod pty;
+mod serial;
+mod ssh;
 mod stream;
+pub mod target;
+pub mod telnet;
 
 pub use epoch::{Epoch, EpochCounter};
-pub use ext::{Chunk, ConsoleExt};
+pub use ext::{Chunk, ConsoleExt, Drained};
+pub use fence::Fenced;
+pub use line::{DEFAULT_BAUD, DataBits, FlowControl, LineSettings, ModemLines, Parity, StopBits};
+pub use ports::{SerialFactory, UsbPort};
 pub use pty::{PtyConsole, PtyOptions};
+pub use serial::SerialConsole;
+pub use ssh::{HostKeyCheck, SshOptions};
 pub use stream::{StreamConsole, TcpConsole};
+pub use target::ConsoleTarget;
+pub use telnet::{Rfc2217Console, TelnetConsole};
 
-use crate::error::HalError;
+use crate::error::{ErrorKind, HalError};
 use async_trait::async_trait;
 use std::{
     task::{Context, Poll},
@@ -101,6 +115,19 @@ pub trait LineControl: Send {
     /// # Errors
     /// When the device is gone, or `Unsupported`.
     async fn set_rts(&mut self, on: bool) -> Result<(), HalError>;
+
+    /// The inputs of the line.
+    ///
+    /// # Errors
+    /// When the device is gone, or `Unsupported`, which is the default.
+    async fn modem_lines(&mut self) -> Result<ModemLines, HalError> {
+        let message = "this console has no modem lines";
+        Err(HalError::new(
+            ErrorKind::Unsupported,
+            "modem lines",
+            message,
+        ))
+    }
 }
 
 /// Passes a whole trait on to what a pointer points to.

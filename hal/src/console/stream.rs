@@ -40,16 +40,25 @@ impl TcpConsole {
         deadline: Instant,
     ) -> Result<Self, HalError> {
         let description = format!("tcp://{address}");
-        let connecting = timeout_at(deadline, TcpStream::connect(address)).await;
-        let stream = connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        // Single typed characters must not wait for more.
-        let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-        match stream {
-            Ok(stream) => Ok(Self::new(stream, description, epoch)),
-            Err(error) => Err(HalError::from_io("connect to", description, error)
-                .with_hint("is the console server running, and nobody else connected?")),
-        }
+        let stream = connect(address, &description, deadline).await?;
+        Ok(Self::new(stream, description, epoch))
     }
+}
+
+/// Connects to `address` for the console that `description` names.
+pub(super) async fn connect(
+    address: &str,
+    description: &str,
+    deadline: Instant,
+) -> Result<TcpStream, HalError> {
+    let connecting = timeout_at(deadline, TcpStream::connect(address)).await;
+    let stream = connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    // Single typed characters must not wait for more.
+    let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+    stream.map_err(|error| {
+        HalError::from_io("connect to", description, error)
+            .with_hint("is the console server running, and nobody else connected?")
+    })
 }
 
 impl<S> StreamConsole<S> {

@@ -24,7 +24,7 @@ pub use duration::parse as parse_duration;
 pub use secret::Secret;
 
 use crate::{
-    console::EpochCounter,
+    console::{ConsoleTarget, EpochCounter},
     error::{ErrorKind, HalError},
     power::{Outlet, OutletPower, OutletTiming, Pdu, PowerControl, SharedPdu, models::Models},
 };
@@ -70,8 +70,8 @@ pub struct PduConfig {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BoardConfig {
-    /// Its console: see [`crate::console`].
-    pub console: Option<String>,
+    /// Its console: see [`crate::console::target`].
+    pub console: Option<ConsoleTarget>,
     /// The outlet it hangs on.
     pub power: Option<OutletConfig>,
 }
@@ -241,7 +241,12 @@ impl Lab {
     ) -> Result<OutletPower, HalError> {
         let timing = self.timing(pdu);
         let outlet: Outlet = outlet.parse()?;
-        Ok(OutletPower::new(self.pdu(pdu)?.clone(), outlet, timing, epoch))
+        Ok(OutletPower::new(
+            self.pdu(pdu)?.clone(),
+            outlet,
+            timing,
+            epoch,
+        ))
     }
 
     /// The power of a board.
@@ -353,7 +358,19 @@ mod tests {
     #[test]
     fn mistakes_name_file_and_line() {
         let text = error("[board.one]\nconsole = 'tcp://a:1'\npowr = 1\n");
-        assert!(text.starts_with("lab.toml: TOML parse error at line 3"), "{text}");
+        assert!(
+            text.starts_with("lab.toml: TOML parse error at line 3"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_console_is_checked_when_the_file_is_read() {
+        let text = error("[board.one]\nconsole = 'telent://rack:7001'\n");
+        assert!(
+            text.contains("line 2") && text.contains("did you mean 'telnet'?"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -153,7 +153,10 @@ impl Models {
         self.by_name.get(name).or_else(|| {
             self.by_name.values().find(|model| {
                 model.name.eq_ignore_ascii_case(name)
-                    || model.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
+                    || model
+                        .aliases
+                        .iter()
+                        .any(|alias| alias.eq_ignore_ascii_case(name))
             })
         })
     }
@@ -180,11 +183,7 @@ impl Models {
 }
 
 impl Model {
-    fn parse(
-        name: String,
-        mut row: toml::Table,
-        family: &'static Family,
-    ) -> Result<Self, String> {
+    fn parse(name: String, mut row: toml::Table, family: &'static Family) -> Result<Self, String> {
         let mut text = |key: &str| match row.remove(key) {
             Some(toml::Value::String(text)) => Ok(text),
             Some(_) => Err(format!("'{key}' has to be text")),
@@ -193,7 +192,9 @@ impl Model {
         let description = text("description")?;
         let tested = text("tested")?.parse()?;
         let aliases = match row.remove("aliases") {
-            Some(aliases) => aliases.try_into().map_err(|_| "'aliases' has to be a list of names")?,
+            Some(aliases) => aliases
+                .try_into()
+                .map_err(|_| "'aliases' has to be a list of names")?,
             None => Vec::new(),
         };
         let open = (family.parse)(row)?;

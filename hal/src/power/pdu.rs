@@ -53,11 +53,8 @@ impl FromStr for Outlet {
         {
             let shown: String = text.chars().take(LONGEST_OUTLET).collect();
             let message = format!("'{}' cannot be the name of an outlet", shown.escape_debug());
-            return Err(
-                HalError::new(ErrorKind::InvalidInput, "outlet", message).with_hint(
-                    "an outlet is a number, or a name of letters, digits and _ . : / - ",
-                ),
-            );
+            return Err(HalError::new(ErrorKind::InvalidInput, "outlet", message)
+                .with_hint("an outlet is a number, or a name of letters, digits and _ . : / - "));
         }
         Ok(Self(text.to_owned()))
     }
@@ -143,10 +140,7 @@ impl SharedPdu {
     ///
     /// # Errors
     /// `Busy` when they are not done by `deadline`.
-    pub async fn lock(
-        &self,
-        deadline: Instant,
-    ) -> Result<MutexGuard<'_, Box<dyn Pdu>>, HalError> {
+    pub async fn lock(&self, deadline: Instant) -> Result<MutexGuard<'_, Box<dyn Pdu>>, HalError> {
         timeout_at(deadline, self.driver.lock()).await.map_err(|_| {
             let message = format!("PDU '{}' is still busy with other outlets", self.name);
             HalError::new(ErrorKind::Busy, &*self.name, message)
@@ -170,7 +164,16 @@ mod tests {
         for good in ["1", "24", "2/1/3", "relay_0", "1-1.4:2"] {
             assert_eq!(good.parse::<Outlet>().unwrap().as_str(), good);
         }
-        for bad in ["", "-1", "1;reboot", "1\r\n2", "a b", "%n", "é", &"1".repeat(65)] {
+        for bad in [
+            "",
+            "-1",
+            "1;reboot",
+            "1\r\n2",
+            "a b",
+            "%n",
+            "é",
+            &"1".repeat(65),
+        ] {
             let error = bad.parse::<Outlet>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad:?}");
         }
