@@ -79,7 +79,7 @@ pub(crate) fn access(node: &Path) -> Access {
 }
 
 /// What to change so that this user may open `node`.
-fn who_may(node: &Path) -> String {
+pub(crate) fn who_may(node: &Path) -> String {
     let Ok(metadata) = fs_err::metadata(node) else {
         return "a directory on its path may not be entered".to_owned();
     };

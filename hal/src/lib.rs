@@ -9,6 +9,7 @@
 //! their owner: see [`process`].
 #![deny(unsafe_code)]
 
+mod blocking;
 pub mod console;
 pub mod device;
 pub mod discover;
@@ -17,10 +18,12 @@ pub mod lab;
 pub mod power;
 pub mod process;
 pub mod recording;
+pub mod storage;
 #[expect(
     unsafe_code,
     reason = "what happens between fork and exec, and the reactor, have no safe interface"
 )]
 mod sys;
+pub mod usb;
 
 pub use error::{ErrorKind, HalError};

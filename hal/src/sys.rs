@@ -3,6 +3,8 @@
 //!
 //! Called by [`crate::process`] and [`crate::console`] alone.
 
+pub(crate) mod ioctl;
+
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal, setsid};
 use std::{
     io,

@@ -4,10 +4,11 @@
 mod dialogue;
 mod expression;
 mod frames;
+mod hid;
 mod line;
 mod telnet;
 
 use super::models::Family;
 
 /// Every family, in the order of the documentation.
-pub const FAMILIES: &[&Family] = &[&dialogue::DIALOGUE, &frames::FRAMES];
+pub const FAMILIES: &[&Family] = &[&dialogue::DIALOGUE, &frames::FRAMES, &hid::HID];
