@@ -50,7 +50,8 @@ impl Tokens {
             }
             if line.len() < SHORTEST {
                 let number = index + 1;
-                let what = format!("the token of line {number} has less than {SHORTEST} characters");
+                let what =
+                    format!("the token of line {number} has less than {SHORTEST} characters");
                 return Err(bad(&what));
             }
             tokens.push(line.as_bytes().to_vec());
@@ -114,7 +115,13 @@ mod tests {
             assert!(tokens.allow(Some(good)));
         }
         let twice = "0123456789abcdef0123456789abcdef";
-        for bad in ["", "0123456789abcde", "0123456789abcdeF", "# of the lab", twice] {
+        for bad in [
+            "",
+            "0123456789abcde",
+            "0123456789abcdeF",
+            "# of the lab",
+            twice,
+        ] {
             assert!(!tokens.allow(Some(bad)), "{bad}");
         }
         assert!(!tokens.allow(None));

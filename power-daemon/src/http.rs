@@ -6,10 +6,7 @@
 //! | `GET /power/status?hostname=&port=` or `?alias=` | JSON: what the PDU shows |
 //! | `GET /healthz` | 200 `ok`, without a token |
 
-use crate::{
-    Action, Refusal, Request, Shared, Target,
-    request::Query,
-};
+use crate::{Action, Refusal, Request, Shared, Target, request::Query};
 use hal::power::PowerState;
 use http_body_util::Full;
 use hyper::{
@@ -95,7 +92,9 @@ fn guard(
     if site.is_some_and(|site| site != b"none" && site != b"same-origin") {
         return Err(Refusal::Forbidden);
     }
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let header = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     let bearer = header.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -120,7 +119,8 @@ async fn dispatch(
     }
     let word = path.strip_prefix("/power/control/");
     let Some(action) = word.and_then(Action::parse) else {
-        let what = "404: Not Found. There are /power/control/{on,off,reboot}, /power/status, /healthz";
+        let what =
+            "404: Not Found. There are /power/control/{on,off,reboot}, /power/status, /healthz";
         return Err(Refusal::NotFound(what.to_owned()));
     };
     let request = Request {
@@ -161,7 +161,9 @@ fn refused(refusal: &Refusal, path: &str) -> Answer {
 fn not_allowed() -> Answer {
     let what = "405: Method Not Allowed\n".to_owned();
     let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, what);
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static("GET"));
     answer
 }
 

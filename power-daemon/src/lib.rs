@@ -86,7 +86,12 @@ pub struct Fronts {
 ///
 /// # Errors
 /// None while it runs: what goes wrong with a connection ends that connection.
-pub async fn serve(fronts: Fronts, switchboard: Arc<Switchboard>, log: Log, stop: CancellationToken) {
+pub async fn serve(
+    fronts: Fronts,
+    switchboard: Arc<Switchboard>,
+    log: Log,
+    stop: CancellationToken,
+) {
     let shared = Arc::new(Shared {
         switchboard,
         tokens: fronts.tokens,

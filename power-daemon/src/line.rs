@@ -50,8 +50,14 @@ async fn read(stream: &mut TcpStream) -> Option<String> {
             Ok(Ok(0)) | Err(_) => break,
             Ok(Err(_)) => return None,
         }
-        let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        until = if words.count() >= 3 { (Instant::now() + MORE_WITHIN).min(end) } else { end };
+        let words = line
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty());
+        until = if words.count() >= 3 {
+            (Instant::now() + MORE_WITHIN).min(end)
+        } else {
+            end
+        };
     }
     String::from_utf8(line).ok()
 }
@@ -67,8 +73,8 @@ fn parse(line: &str) -> Result<Request, Refusal> {
         [pdu, outlet, word, wait] => (pdu, outlet, word, Some(delay(wait)?)),
         _ => return Err(not_a_request()),
     };
-    let action = Action::parse(word)
-        .ok_or_else(|| Refusal::invalid("a command is on, off or reboot"))?;
+    let action =
+        Action::parse(word).ok_or_else(|| Refusal::invalid("a command is on, off or reboot"))?;
     let target = Target::Outlet {
         pdu: pdu.to_owned(),
         outlet: outlet.to_owned(),
@@ -95,7 +101,15 @@ mod tests {
         let request = parse("rack1 3 reboot 7\n").unwrap();
         assert_eq!(request.to_string(), "reboot outlet 3 of rack1, delay 7s");
         assert_eq!(parse("rack1 3 off").unwrap().action, Action::Off);
-        for bad in ["", "rack1", "rack1 3", "rack1 3 toggle", "a 1 on x", "a 1 on 1 1", "a 1 on\nb"] {
+        for bad in [
+            "",
+            "rack1",
+            "rack1 3",
+            "rack1 3 toggle",
+            "a 1 on x",
+            "a 1 on 1 1",
+            "a 1 on\nb",
+        ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
     }

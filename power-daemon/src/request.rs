@@ -70,8 +70,16 @@ impl Target {
                 outlet: outlet.clone(),
             },
             (None, None, Some(alias)) => Self::Board(alias.clone()),
-            (None, None, None) => return Err(Refusal::invalid("which outlet? Give hostname and port, or alias")),
-            (_, _, Some(_)) => return Err(Refusal::invalid("give hostname and port, or alias, not both")),
+            (None, None, None) => {
+                return Err(Refusal::invalid(
+                    "which outlet? Give hostname and port, or alias",
+                ));
+            }
+            (_, _, Some(_)) => {
+                return Err(Refusal::invalid(
+                    "give hostname and port, or alias, not both",
+                ));
+            }
             (_, None, _) => return Err(Refusal::invalid("port is missing")),
             (None, _, _) => return Err(Refusal::invalid("hostname is missing")),
         };
@@ -181,7 +189,10 @@ mod tests {
                 outlet: "3".to_owned(),
             }
         );
-        assert_eq!(target("alias=board%201").unwrap(), Target::Board("board 1".to_owned()));
+        assert_eq!(
+            target("alias=board%201").unwrap(),
+            Target::Board("board 1".to_owned())
+        );
         for bad in [
             "",
             "hostname=a",

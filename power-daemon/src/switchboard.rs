@@ -157,13 +157,21 @@ impl Switchboard {
         match target {
             Target::Outlet { pdu, outlet } => {
                 self.check_usable(pdu)?;
-                let power = self.lab.outlet(pdu, outlet, epoch).map_err(Refusal::of_name)?;
+                let power = self
+                    .lab
+                    .outlet(pdu, outlet, epoch)
+                    .map_err(Refusal::of_name)?;
                 Ok(((pdu.clone(), outlet.clone()), Box::new(power)))
             }
             Target::Board(board) => {
                 self.check_usable(board)?;
                 let power = self.lab.power(board, epoch).map_err(Refusal::of_name)?;
-                let place = self.lab.board(board).map_err(Refusal::of_name)?.power.as_ref();
+                let place = self
+                    .lab
+                    .board(board)
+                    .map_err(Refusal::of_name)?
+                    .power
+                    .as_ref();
                 let place = place
                     .ok_or_else(|| Refusal::NotFound(format!("board '{board}' has no power")))?;
                 Ok(((place.pdu.clone(), place.outlet.clone()), power))
@@ -186,11 +194,13 @@ impl Switchboard {
     /// that comes then is done after it.
     async fn turn(&self, key: &Key, deadline: Instant) -> Result<OwnedMutexGuard<()>, Refusal> {
         let outlet = self.outlet_lock(key);
-        timeout_at(deadline, outlet.lock_owned()).await.map_err(|_| {
-            let (pdu, outlet) = key;
-            let message = format!("outlet {outlet} of PDU '{pdu}' is still busy");
-            Refusal::Failed(HalError::new(ErrorKind::Busy, pdu, message))
-        })
+        timeout_at(deadline, outlet.lock_owned())
+            .await
+            .map_err(|_| {
+                let (pdu, outlet) = key;
+                let message = format!("outlet {outlet} of PDU '{pdu}' is still busy");
+                Refusal::Failed(HalError::new(ErrorKind::Busy, pdu, message))
+            })
     }
 
     fn outlet_lock(&self, key: &Key) -> Arc<Mutex<()>> {

@@ -18,9 +18,18 @@ async fn what_was_done_is_answered_as_pdudaemon_does() {
         (ON, &["good 1 on"][..]),
         ("/power/control/off?hostname=good&port=1", &["good 1 off"]),
         ("/power/control/on?alias=board1", &["good 3 on"]),
-        ("/power/control/reboot?hostname=good&port=2&delay=0", &["good 2 off", "good 2 on"]),
-        ("/power/control/reboot?hostname=blind&port=2", &["blind 2 off", "blind 2 on"]),
-        ("/power/control/on?port=1&delay=0&hostname=good&other=1", &["good 1 on"]),
+        (
+            "/power/control/reboot?hostname=good&port=2&delay=0",
+            &["good 2 off", "good 2 on"],
+        ),
+        (
+            "/power/control/reboot?hostname=blind&port=2",
+            &["blind 2 off", "blind 2 on"],
+        ),
+        (
+            "/power/control/on?port=1&delay=0&hostname=good&other=1",
+            &["good 1 on"],
+        ),
     ] {
         daemon.log.lock().unwrap().clear();
         assert_eq!(daemon.get(path).await, ok, "{path}");
@@ -33,16 +42,52 @@ async fn what_was_done_is_answered_as_pdudaemon_does() {
 async fn what_was_not_done_is_an_error_with_its_reason() {
     let daemon = Daemon::start().await;
     for (path, status, text) in [
-        ("/power/control/on?hostname=lies&port=4", 502, "the outlet is still off"),
-        ("/power/control/on?hostname=gone&port=4", 502, "Failed: PDU 'gone' does not answer\nhint: is it"),
-        ("/power/control/on?hostname=odd&port=4", 501, "cannot be used: no such model"),
-        ("/power/control/on?hostname=none&port=4", 404, "has no PDU 'none' (it has: blind,"),
+        (
+            "/power/control/on?hostname=lies&port=4",
+            502,
+            "the outlet is still off",
+        ),
+        (
+            "/power/control/on?hostname=gone&port=4",
+            502,
+            "Failed: PDU 'gone' does not answer\nhint: is it",
+        ),
+        (
+            "/power/control/on?hostname=odd&port=4",
+            501,
+            "cannot be used: no such model",
+        ),
+        (
+            "/power/control/on?hostname=none&port=4",
+            404,
+            "has no PDU 'none' (it has: blind,",
+        ),
         ("/power/control/on?alias=none", 404, "has no board 'none'"),
-        ("/power/control/on?hostname=good&port=1%3Breboot", 400, "Invalid request: '1;reboot'"),
-        ("/power/control/on?hostname=good&port=1&delay=x", 400, "Invalid request: delay"),
-        ("/power/control/on?hostname=good", 400, "Invalid request: port is missing"),
-        ("/power/control/on?hostname=good&port=1&alias=board1", 400, "not both"),
-        ("/power/control/toggle?hostname=good&port=1", 404, "404: Not Found"),
+        (
+            "/power/control/on?hostname=good&port=1%3Breboot",
+            400,
+            "Invalid request: '1;reboot'",
+        ),
+        (
+            "/power/control/on?hostname=good&port=1&delay=x",
+            400,
+            "Invalid request: delay",
+        ),
+        (
+            "/power/control/on?hostname=good",
+            400,
+            "Invalid request: port is missing",
+        ),
+        (
+            "/power/control/on?hostname=good&port=1&alias=board1",
+            400,
+            "not both",
+        ),
+        (
+            "/power/control/toggle?hostname=good&port=1",
+            404,
+            "404: Not Found",
+        ),
         ("/", 404, "404: Not Found"),
     ] {
         let (is, body) = daemon.get(path).await;
@@ -59,16 +104,25 @@ async fn the_status_is_what_the_pdu_shows() {
     let daemon = Daemon::start().await;
     daemon.get(ON).await;
     for (query, answer) in [
-        ("hostname=good&port=1", r#"{"hostname":"good","port":"1","state":"on"}"#),
+        (
+            "hostname=good&port=1",
+            r#"{"hostname":"good","port":"1","state":"on"}"#,
+        ),
         ("alias=board1", r#"{"alias":"board1","state":"off"}"#),
-        ("hostname=blind&port=1", r#"{"hostname":"blind","port":"1","state":"unknown"}"#),
+        (
+            "hostname=blind&port=1",
+            r#"{"hostname":"blind","port":"1","state":"unknown"}"#,
+        ),
     ] {
         let path = format!("/power/status?{query}");
         assert_eq!(daemon.get(&path).await, (200, format!("{answer}\n")));
     }
     let (status, body) = daemon.get("/power/status?alias=none").await;
     assert_eq!(status, 404);
-    assert!(body.starts_with(r#"{"error":"lab.toml has no board 'none'"#), "{body}");
+    assert!(
+        body.starts_with(r#"{"error":"lab.toml has no board 'none'"#),
+        "{body}"
+    );
     daemon.end().await;
 }
 
@@ -76,8 +130,7 @@ async fn the_status_is_what_the_pdu_shows() {
 async fn only_get_switches() {
     let daemon = Daemon::start().await;
     for method in ["HEAD", "POST", "PUT", "OPTIONS"] {
-        let request =
-            format!("{method} {ON} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n");
+        let request = format!("{method} {ON} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n");
         let answer = talk(daemon.http, request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 405 "), "{method}: {answer}");
     }
@@ -95,8 +148,14 @@ async fn with_tokens_nothing_is_done_without_one() {
     let daemon = Daemon::with(Limits::default(), tokens).await;
     for (path, header) in [
         (ON.to_owned(), ""),
-        (ON.to_owned(), "Authorization: Bearer wrong-horse-battery1\r\n"),
-        (ON.to_owned(), "Authorization: Basic correct-horse-battery\r\n"),
+        (
+            ON.to_owned(),
+            "Authorization: Bearer wrong-horse-battery1\r\n",
+        ),
+        (
+            ON.to_owned(),
+            "Authorization: Basic correct-horse-battery\r\n",
+        ),
         (format!("{ON}&token=correct-horse-batter"), ""),
         ("/power/status?alias=board1".to_owned(), ""),
         ("/else".to_owned(), ""),
@@ -141,7 +200,11 @@ async fn requests_to_one_pdu_are_bounded_and_those_to_others_go_on() {
     let (first, second, (third, other)) = waiting.await;
     assert_eq!((first.0, second.0), (200, 200));
     assert_eq!(third.0, 429, "{}", third.1);
-    assert!(third.1.contains("2 requests wait for PDU 'good' already"), "{}", third.1);
+    assert!(
+        third.1.contains("2 requests wait for PDU 'good' already"),
+        "{}",
+        third.1
+    );
     assert_eq!(other.0, 200);
     daemon.end().await;
 }
@@ -161,7 +224,11 @@ async fn a_request_that_takes_too_long_is_an_error() {
     });
     assert_eq!(first.0, 200, "{}", first.1);
     assert_eq!(second.0, 503, "{}", second.1);
-    assert!(second.1.contains("outlet 1 of PDU 'good' is still busy"), "{}", second.1);
+    assert!(
+        second.1.contains("outlet 1 of PDU 'good' is still busy"),
+        "{}",
+        second.1
+    );
     daemon.end().await;
 }
 
@@ -182,7 +249,8 @@ async fn an_on_that_comes_during_a_reboot_is_done_after_it() {
 async fn what_was_begun_is_done_when_the_client_leaves_and_when_the_daemon_ends() {
     let daemon = Daemon::start().await;
     let mut client = TcpStream::connect(daemon.http).await.unwrap();
-    let request = "GET /power/control/reboot?hostname=good&port=1&delay=1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let request =
+        "GET /power/control/reboot?hostname=good&port=1&delay=1 HTTP/1.1\r\nHost: a\r\n\r\n";
     client.write_all(request.as_bytes()).await.unwrap();
     until(|| daemon.done().len() == 1).await;
     drop(client);
@@ -202,7 +270,10 @@ async fn heads_that_are_too_long_or_no_http_end_the_connection() {
     let (status, _) = daemon.get_with(ON, &many).await;
     assert_eq!(status, 431);
     let answer = talk(daemon.http, b"\x16\x03\x01\x02\x00\x01\r\n\r\n").await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
+        "{answer}"
+    );
     assert_eq!(daemon.done(), [""; 0]);
     assert_eq!(daemon.get("/healthz").await.0, 200);
     daemon.end().await;
@@ -225,7 +296,16 @@ async fn lines_of_pduclient_are_answered_by_ack_and_nack() {
         assert_eq!(talk(daemon.line, line.as_bytes()).await, answer, "{line:?}");
     }
     let done = daemon.done();
-    assert_eq!(done, ["good 1 on", "good 1 off", "good 2 off", "good 2 on", "lies 1 on"]);
+    assert_eq!(
+        done,
+        [
+            "good 1 on",
+            "good 1 off",
+            "good 2 off",
+            "good 2 on",
+            "lies 1 on"
+        ]
+    );
     let flood = vec![b'x'; 1 << 20];
     assert!(["nack\n", ""].contains(&talk(daemon.line, &flood).await.as_str()));
     daemon.end().await;

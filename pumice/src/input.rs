@@ -247,7 +247,13 @@ fn rendered_type(job: ForJob<'_>, arguments: &DeviceArguments) -> Result<Source,
         settings: &settings,
     };
     let shown = format!("device type {name}");
-    render(device, job.context, &arguments.device_types, scheduled, &shown)
+    render(
+        device,
+        job.context,
+        &arguments.device_types,
+        scheduled,
+        &shown,
+    )
 }
 
 fn render(

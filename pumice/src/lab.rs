@@ -7,14 +7,13 @@ use crate::{
 };
 use hal::{
     ErrorKind, HalError,
-    console::{Console, EpochCounter, PtyConsole, PtyOptions, TcpConsole},
+    console::EpochCounter,
     lab::Lab,
     power::{CommandEvent, CommandPower, PowerCommands, PowerControl},
     process::CommandLine,
 };
 use job::{Device, device::Commands};
 use std::path::{Path, PathBuf};
-use tokio::time::Instant;
 
 /// Where the lab file is when nobody says.
 const OF_THE_HOST: &str = "/etc/pumice/lab.toml";
@@ -68,7 +67,10 @@ fn of_the_user() -> Option<PathBuf> {
 }
 
 /// The power of what the user named.
-pub(crate) fn powered(place: &LabDeviceArguments, targets: &[String]) -> Result<Vec<Powered>, Stop> {
+pub(crate) fn powered(
+    place: &LabDeviceArguments,
+    targets: &[String],
+) -> Result<Vec<Powered>, Stop> {
     if let Some(path) = &place.device {
         if !targets.is_empty() {
             let text = "name targets of the lab, or a device by --device, not both";
@@ -83,7 +85,10 @@ pub(crate) fn powered(place: &LabDeviceArguments, targets: &[String]) -> Result<
         }]);
     }
     let lab = read(&place.lab)?;
-    targets.iter().map(|target| find_target(&lab, target)).collect()
+    targets
+        .iter()
+        .map(|target| find_target(&lab, target))
+        .collect()
 }
 
 /// A board comes first: its name may have a colon in it.
@@ -92,7 +97,9 @@ fn find_target(lab: &Lab, target: &str) -> Result<Powered, Stop> {
     let is_board = lab.boards().any(|board| board == target);
     match target.split_once(':') {
         Some((pdu, outlet)) if !is_board => {
-            let power = lab.outlet(pdu, outlet, epoch).map_err(|error| unknown(&error))?;
+            let power = lab
+                .outlet(pdu, outlet, epoch)
+                .map_err(|error| unknown(&error))?;
             let board = lab.boards().find(|board| {
                 let power = lab.board(board).ok().and_then(|board| board.power.as_ref());
                 power.is_some_and(|power| power.pdu == pdu && power.outlet == outlet)
@@ -125,7 +132,13 @@ pub(crate) fn power_of(device: &Device, epoch: EpochCounter) -> Result<CommandPo
         }
         _ => {}
     };
-    Ok(CommandPower::new(&device.hostname, commands, Vec::new(), epoch, log))
+    Ok(CommandPower::new(
+        &device.hostname,
+        commands,
+        Vec::new(),
+        epoch,
+        log,
+    ))
 }
 
 fn lines(commands: &Commands, key: &str) -> Result<Vec<CommandLine>, Stop> {
@@ -173,23 +186,4 @@ pub(crate) fn text(error: &HalError) -> String {
         Some(hint) => format!("{error}\nhint: {hint}"),
         None => error.to_string(),
     }
-}
-
-/// Opens a console as the lab file names it.
-pub(crate) async fn open_console(
-    url: &str,
-    epoch: &EpochCounter,
-    deadline: Instant,
-) -> Result<Box<dyn Console>, Stop> {
-    if let Some(address) = url.strip_prefix("tcp://") {
-        let console = TcpConsole::connect(address, epoch.clone(), deadline).await;
-        return Ok(Box::new(console.map_err(|error| failed(&error))?));
-    }
-    let line = command_line("console", url.strip_prefix("exec:").unwrap_or(url))?;
-    let options = PtyOptions {
-        epoch: epoch.clone(),
-        ..PtyOptions::default()
-    };
-    let console = PtyConsole::spawn(line, options).map_err(|error| failed(&error))?;
-    Ok(Box::new(console))
 }

@@ -158,7 +158,8 @@ fn read(file: File) -> Option<Holder> {
 fn path_in(directory: &Path, board: &str) -> PathBuf {
     let mut name = String::new();
     for (index, byte) in board.bytes().enumerate() {
-        let plain = byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || (byte == b'.' && index > 0);
+        let plain =
+            byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || (byte == b'.' && index > 0);
         if plain {
             name.push(char::from(byte));
         } else {

@@ -30,7 +30,13 @@ pub(crate) fn layout(rows: &[Vec<String>]) -> String {
 /// Text of a device: without what would act on a terminal.
 pub(crate) fn harmless(text: &str) -> String {
     text.chars()
-        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
+        .map(|character| {
+            if character.is_control() {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
         .collect()
 }
 

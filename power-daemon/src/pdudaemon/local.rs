@@ -94,9 +94,7 @@ impl Template {
     }
 
     fn fill(&self, outlet: &Outlet) -> Result<CommandLine, HalError> {
-        let invalid = |what| {
-            HalError::new(hal::ErrorKind::InvalidInput, "localcmdline", what)
-        };
+        let invalid = |what| HalError::new(hal::ErrorKind::InvalidInput, "localcmdline", what);
         let words: Result<Vec<String>, String> = self
             .0
             .iter()
@@ -181,12 +179,16 @@ mod tests {
             name: "local".to_owned(),
             ..PduConfig::default()
         };
-        let settings = serde_json::json!({"cmd_on": "true %s", "cmd_off": "sh -c 'echo no relay %s; exit 3'"});
+        let settings =
+            serde_json::json!({"cmd_on": "true %s", "cmd_off": "sh -c 'echo no relay %s; exit 3'"});
         let mut pdu = open(&config, settings.as_object().unwrap()).unwrap();
         let deadline = Instant::now() + std::time::Duration::from_secs(20);
         let outlet = "4".parse().unwrap();
         pdu.switch(&outlet, PowerState::On, deadline).await.unwrap();
-        let error = pdu.switch(&outlet, PowerState::Off, deadline).await.unwrap_err();
+        let error = pdu
+            .switch(&outlet, PowerState::Off, deadline)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), hal::ErrorKind::CommandFailed);
         assert_eq!(error.hint(), Some("it said: no relay 4"));
     }

@@ -93,9 +93,8 @@ pub fn read(path: &Path) -> Result<Configuration, HalError> {
 /// # Errors
 /// `InvalidInput` when it is none.
 pub fn parse(text: &str, origin: &str, models: Models) -> Result<Configuration, HalError> {
-    let invalid = |what: String| {
-        HalError::new(ErrorKind::InvalidInput, origin, format!("{origin}: {what}"))
-    };
+    let invalid =
+        |what: String| HalError::new(ErrorKind::InvalidInput, origin, format!("{origin}: {what}"));
     let file: File = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
     let listen = listen(&file.daemon).map_err(invalid)?;
     let mut lab = Lab::new(origin, models);
@@ -125,17 +124,27 @@ fn listen(daemon: &Daemon) -> Result<Listen, String> {
     let line = match daemon.listener.as_deref() {
         None | Some("tcp") => true,
         Some("http") => false,
-        Some(other) => return Err(format!("daemon: listener is 'tcp' or 'http', not '{other}'")),
+        Some(other) => {
+            return Err(format!(
+                "daemon: listener is 'tcp' or 'http', not '{other}'"
+            ));
+        }
     };
     Ok(Listen {
-        host: daemon.hostname.clone().unwrap_or_else(|| "0.0.0.0".to_owned()),
+        host: daemon
+            .hostname
+            .clone()
+            .unwrap_or_else(|| "0.0.0.0".to_owned()),
         port: port.ok_or("daemon: port is not a port number")?,
         line,
     })
 }
 
 fn add_pdu(lab: &mut Lab, name: &str, settings: &Map<String, Value>) -> Result<(), HalError> {
-    let driver = settings.get("driver").and_then(Value::as_str).unwrap_or_default();
+    let driver = settings
+        .get("driver")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let mut config = PduConfig {
         name: name.to_owned(),
         model: driver.to_owned(),
@@ -242,7 +251,11 @@ mod tests {
         assert_eq!(read.lab.boards().collect::<Vec<_>>(), ["board1"]);
         let unusable: Vec<&str> = read.unusable.keys().map(String::as_str).collect();
         assert_eq!(unusable, ["board2", "board3", "none", "odd"]);
-        assert!(read.unusable["odd"].contains("toaster"), "{:?}", read.unusable);
+        assert!(
+            read.unusable["odd"].contains("toaster"),
+            "{:?}",
+            read.unusable
+        );
         let expected = Listen {
             host: "127.0.0.1".to_owned(),
             port: 16421,
@@ -254,12 +267,20 @@ mod tests {
     #[test]
     fn without_settings_it_listens_as_pdudaemon_does() {
         let listen = read("{}").listen;
-        assert_eq!((listen.host.as_str(), listen.port, listen.line), ("0.0.0.0", 16421, true));
+        assert_eq!(
+            (listen.host.as_str(), listen.port, listen.line),
+            ("0.0.0.0", 16421, true)
+        );
     }
 
     #[test]
     fn what_is_no_configuration_is_refused_with_its_name() {
-        for bad in ["", "[1]", r#"{"pdus": 1}"#, r#"{"daemon": {"listener": "x"}}"#] {
+        for bad in [
+            "",
+            "[1]",
+            r#"{"pdus": 1}"#,
+            r#"{"daemon": {"listener": "x"}}"#,
+        ] {
             let error = parse(bad, "pdudaemon.conf", Models::default()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");
             assert!(error.to_string().starts_with("pdudaemon.conf: "), "{error}");

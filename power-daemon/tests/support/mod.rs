@@ -27,11 +27,11 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a PDU did, in order: `rack1 3 on`.
-pub type Log = Arc<Mutex<Vec<String>>>;
+pub(crate) type Log = Arc<Mutex<Vec<String>>>;
 
 /// How a PDU behaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub(crate) enum Manner {
     /// Does what it is told and shows it.
     Good,
     /// Does what it is told and cannot be asked.
@@ -52,10 +52,18 @@ struct TestPdu {
 
 #[async_trait]
 impl Pdu for TestPdu {
-    async fn switch(&mut self, outlet: &Outlet, to: PowerState, _: Instant) -> Result<(), HalError> {
+    async fn switch(
+        &mut self,
+        outlet: &Outlet,
+        to: PowerState,
+        _: Instant,
+    ) -> Result<(), HalError> {
         // Each exchange takes one permit that the test gives.
         self.gate.acquire().await.unwrap().forget();
-        self.log.lock().unwrap().push(format!("{} {outlet} {to}", self.name));
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("{} {outlet} {to}", self.name));
         match self.manner {
             Manner::Gone => {
                 let message = format!("PDU '{}' does not answer", self.name);
@@ -74,32 +82,34 @@ impl Pdu for TestPdu {
         if self.manner == Manner::Blind {
             return Ok(None);
         }
-        Ok(Some(self.states.get(outlet).copied().unwrap_or(PowerState::Off)))
+        Ok(Some(
+            self.states.get(outlet).copied().unwrap_or(PowerState::Off),
+        ))
     }
 }
 
 /// A daemon and the lab behind it.
-pub struct Daemon {
-    pub http: SocketAddr,
-    pub line: SocketAddr,
-    pub log: Log,
-    pub events: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Daemon {
+    pub(crate) http: SocketAddr,
+    pub(crate) line: SocketAddr,
+    pub(crate) log: Log,
+    pub(crate) events: Arc<Mutex<Vec<String>>>,
     /// Exchanges that the PDUs may have; plenty unless the test takes them.
-    pub gate: Arc<Semaphore>,
+    pub(crate) gate: Arc<Semaphore>,
     stop: CancellationToken,
     served: JoinHandle<()>,
 }
 
 /// More exchanges than any test has.
-pub const PLENTY: usize = 10_000;
+pub(crate) const PLENTY: usize = 10_000;
 
 impl Daemon {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Limits::default(), Tokens::default()).await
     }
 
     /// PDUs `good`, `blind`, `lies`, `gone`; board `board1` is outlet 3 of `good`.
-    pub async fn with(limits: Limits, tokens: Tokens) -> Self {
+    pub(crate) async fn with(limits: Limits, tokens: Tokens) -> Self {
         let (log, gate) = (Log::default(), Arc::new(Semaphore::new(PLENTY)));
         let mut lab = Lab::new("lab.toml", Models::default());
         for (name, manner) in [
@@ -129,7 +139,14 @@ impl Daemon {
             off_for: None,
             settle: None,
         });
-        lab.add_board("board1", BoardConfig { console: None, power }).unwrap();
+        lab.add_board(
+            "board1",
+            BoardConfig {
+                console: None,
+                power,
+            },
+        )
+        .unwrap();
         let switchboard = Switchboard::new(lab, limits)
             .with_unusable([("odd".to_owned(), "no such model".to_owned())].into());
         let [http, line] = [listener().await, listener().await];
@@ -156,31 +173,35 @@ impl Daemon {
     }
 
     /// What the PDUs did.
-    pub fn done(&self) -> Vec<String> {
+    pub(crate) fn done(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
 
     /// The whole answer to a GET.
-    pub async fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         self.get_with(path, "").await
     }
 
     /// As [`Self::get`], with more header lines.
-    pub async fn get_with(&self, path: &str, headers: &str) -> (u16, String) {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n{headers}\r\n");
+    pub(crate) async fn get_with(&self, path: &str, headers: &str) -> (u16, String) {
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n{headers}\r\n");
         let answer = talk(self.http, head.as_bytes()).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
         (status.unwrap_or(0), body.to_owned())
     }
 
     /// Ends it as SIGTERM does.
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.cancel();
         timeout(PATIENCE, self.served).await.unwrap().unwrap();
     }
 
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.cancel();
     }
 }
@@ -190,17 +211,19 @@ async fn listener() -> TcpListener {
 }
 
 /// Sends bytes and gives everything that comes back.
-pub async fn talk(address: SocketAddr, bytes: &[u8]) -> String {
+pub(crate) async fn talk(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // The other side may refuse in the middle of it.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut answer))
+        .await
+        .unwrap();
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Waits until something is so.
-pub async fn until(what: impl Fn() -> bool) {
+pub(crate) async fn until(what: impl Fn() -> bool) {
     let waited = timeout(PATIENCE, async {
         while !what() {
             tokio::task::yield_now().await;

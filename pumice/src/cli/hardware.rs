@@ -247,7 +247,12 @@ pub(crate) enum HalCommand {
 #[command(after_long_help = LIST_EXAMPLES)]
 pub(crate) struct ListArguments {
     /// What to print
-    #[arg(long, value_enum, default_value = "text", conflicts_with = "udev_rules")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "text",
+        conflicts_with = "udev_rules"
+    )]
     pub(crate) format: TableFormat,
 
     /// Print udev rules that give a group access, and stable names

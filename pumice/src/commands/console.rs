@@ -13,7 +13,7 @@ use crate::{
     message,
 };
 use hal::{
-    console::{Console, EpochCounter, PtyConsole, PtyOptions},
+    console::{ConsoleTarget, EpochCounter},
     power::PowerControl,
 };
 use std::sync::Arc;
@@ -22,22 +22,17 @@ use tokio::{sync::Mutex, time::Instant};
 /// A board that was found, with what is needed to open its console.
 struct Board {
     name: String,
-    console: Connection,
+    console: ConsoleTarget,
     power: Option<SharedPower>,
     epoch: EpochCounter,
 }
 
-/// How its console is reached.
-enum Connection {
-    /// As the lab file says.
-    Url(String),
-    /// By the command of a LAVA device.
-    Command(hal::process::CommandLine),
-}
-
 pub(crate) fn main(arguments: &ConsoleArguments) -> Result<Exit, Stop> {
     let escape = keys::parse_escape(&arguments.escape).ok_or_else(|| {
-        let text = format!("--escape {}: a key is ^A to ^Z, ^[ ^\\ ^] ^^ ^_, or none", arguments.escape);
+        let text = format!(
+            "--escape {}: a key is ^A to ^Z, ^[ ^\\ ^] ^^ ^_, or none",
+            arguments.escape
+        );
         Stop::bad_command_line(text)
     })?;
     let board = find(arguments)?;
@@ -59,7 +54,9 @@ pub(crate) fn main(arguments: &ConsoleArguments) -> Result<Exit, Stop> {
             return join::run(&journal, &who, options).await;
         }
         let _lock = hold(&board.name)?;
-        let console = open(&board, arguments).await?;
+        let deadline = Instant::now() + arguments.timeout;
+        let console = board.console.open(board.epoch, deadline).await;
+        let console = console.map_err(|error| lab::failed(&error))?;
         session::run(session::Options {
             board: board.name,
             console,
@@ -93,7 +90,7 @@ fn find(arguments: &ConsoleArguments) -> Result<Board, Stop> {
             let power = lab::power_of(&device, epoch.clone())?;
             Ok(Board {
                 name: device.hostname.clone(),
-                console: Connection::Command(line),
+                console: ConsoleTarget::Command(line),
                 power: Some(share(Box::new(power))),
                 epoch,
             })
@@ -103,16 +100,20 @@ fn find(arguments: &ConsoleArguments) -> Result<Board, Stop> {
             let lab = lab::read(&arguments.place.lab)?;
             let board = lab.board(name).map_err(|error| lab::unknown(&error))?;
             let Some(console) = board.console.clone() else {
-                let text = format!("board '{name}' has no console\nhint: add to it: console = \"…\"");
+                let text =
+                    format!("board '{name}' has no console\nhint: add to it: console = \"…\"");
                 return Err(Stop::bad_definition(text));
             };
             let power = match &board.power {
-                Some(_) => Some(lab.power(name, epoch.clone()).map_err(|error| lab::bad(&error))?),
+                Some(_) => Some(
+                    lab.power(name, epoch.clone())
+                        .map_err(|error| lab::bad(&error))?,
+                ),
                 None => None,
             };
             Ok(Board {
                 name: name.to_owned(),
-                console: Connection::Url(console),
+                console,
                 power: power.map(share),
                 epoch,
             })
@@ -122,23 +123,6 @@ fn find(arguments: &ConsoleArguments) -> Result<Board, Stop> {
 
 fn share(power: Box<dyn PowerControl>) -> SharedPower {
     Arc::new(Mutex::new(power))
-}
-
-async fn open(board: &Board, arguments: &ConsoleArguments) -> Result<Box<dyn Console>, Stop> {
-    let deadline = Instant::now() + arguments.timeout;
-    match &board.console {
-        Connection::Url(url) => {
-            lab::open_console(url, &board.epoch, deadline).await
-        }
-        Connection::Command(line) => {
-            let options = PtyOptions {
-                epoch: board.epoch.clone(),
-                ..PtyOptions::default()
-            };
-            let console = PtyConsole::spawn(line.clone(), options).map_err(|error| lab::failed(&error))?;
-            Ok(Box::new(console))
-        }
-    }
 }
 
 /// Makes the board ours, as far as others ask.
@@ -154,7 +138,9 @@ fn hold(board: &str) -> Result<Option<lock::Lock>, Stop> {
             Err(Stop::new(Exit::Held, format!("{who}{hint}")))
         }
         Err(NotTaken::Failed(error)) => {
-            message::warning(&format!("others do not see that the board is in use: {error}"));
+            message::warning(&format!(
+                "others do not see that the board is in use: {error}"
+            ));
             Ok(None)
         }
     }

@@ -48,7 +48,11 @@ fn describe(found: &[Found]) -> String {
     let mut text = table::layout(&rows);
     for device in found {
         if let Access::Denied(hint) = &device.access {
-            text.push_str(&format!("{}: no access; {}\n", device.name, table::harmless(hint)));
+            text.push_str(&format!(
+                "{}: no access; {}\n",
+                device.name,
+                table::harmless(hint)
+            ));
         }
         for warning in &device.warnings {
             text.push_str(&format!("{}: {}\n", device.name, table::harmless(warning)));
@@ -82,16 +86,24 @@ fn row(device: &Found) -> Vec<String> {
 
 /// A file for `/etc/udev/rules.d`, each rule once.
 fn rules(found: &[Found]) -> String {
-    let mut text = "# Written by `pumice hal list --udev-rules`; the group must exist.\n".to_owned();
+    let mut text =
+        "# Written by `pumice hal list --udev-rules`; the group must exist.\n".to_owned();
     let mut seen = Vec::new();
     for device in found {
-        let Some(rule) = device.udev_rule.as_ref().filter(|rule| !seen.contains(rule)) else {
+        let Some(rule) = device
+            .udev_rule
+            .as_ref()
+            .filter(|rule| !seen.contains(rule))
+        else {
             continue;
         };
         seen.push(rule);
         let name = table::harmless(&device.name);
         let description = table::harmless(&device.description);
-        text.push_str(&format!("\n# {} {name}: {description}\n{rule}\n", device.driver));
+        text.push_str(&format!(
+            "\n# {} {name}: {description}\n{rule}\n",
+            device.driver
+        ));
     }
     text
 }
@@ -119,13 +131,19 @@ mod tests {
         let denied = Access::Denied("add yourself to the group dialout".to_owned());
         let text = describe(&[device("one", Access::Granted), device("two", denied)]);
         assert!(!text.contains('\x1b'), "{text}");
-        assert!(text.ends_with("two: no access; add yourself to the group dialout\n"), "{text}");
+        assert!(
+            text.ends_with("two: no access; add yourself to the group dialout\n"),
+            "{text}"
+        );
         assert_eq!(text.lines().count(), 4);
     }
 
     #[test]
     fn a_rule_is_printed_once() {
-        let text = rules(&[device("one", Access::Granted), device("two", Access::Granted)]);
+        let text = rules(&[
+            device("one", Access::Granted),
+            device("two", Access::Granted),
+        ]);
         assert_eq!(text.matches("GROUP=").count(), 1, "{text}");
     }
 }

@@ -96,9 +96,10 @@ fn hold(
     };
     match lock::take(board, &holder) {
         Ok(lock) => Ok(Some(lock)),
-        Err(NotTaken::Held(holder)) => {
-            Err(Stop::new(Exit::Held, lock::describe(board, holder.as_ref())))
-        }
+        Err(NotTaken::Held(holder)) => Err(Stop::new(
+            Exit::Held,
+            lock::describe(board, holder.as_ref()),
+        )),
         Err(NotTaken::Failed(error)) => {
             let text = format!("others do not see that the board is in use: {error}");
             message::warning(&text);

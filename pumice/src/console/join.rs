@@ -10,11 +10,7 @@ use crate::{
     signals::Signals,
 };
 use dispatcher::journal::{JournalError, Masker, Reader, StreamMasker, is_running};
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use wire::journal::{ConnectionId, Record};
 
@@ -185,7 +181,10 @@ impl Follower {
             if seen.is_empty() {
                 return Ok(kept);
             }
-            kept.extend(seen.into_iter().filter(|seen| matches!(seen, Seen::Bytes(_))));
+            kept.extend(
+                seen.into_iter()
+                    .filter(|seen| matches!(seen, Seen::Bytes(_))),
+            );
             let last = context(kept);
             kept = vec![Seen::Bytes(last)];
         }
@@ -206,7 +205,9 @@ impl Follower {
     fn take(&mut self, record: Record, seen: &mut Vec<Seen>) {
         match record {
             Record::Secrets(secrets) => self.masker.add(&secrets),
-            Record::Output { connection, bytes, .. } => {
+            Record::Output {
+                connection, bytes, ..
+            } => {
                 let mut masked = Vec::new();
                 let stream = self.streams.entry(connection).or_default();
                 stream.push(&self.masker, &bytes, &mut masked);
@@ -214,7 +215,10 @@ impl Follower {
                 seen.push(Seen::Bytes(masked));
             }
             Record::ConnectionOpened { name, .. } => {
-                seen.push(Seen::Text(format!("the job opened {}", crate::table::harmless(&name))));
+                seen.push(Seen::Text(format!(
+                    "the job opened {}",
+                    crate::table::harmless(&name)
+                )));
             }
             Record::ConnectionClosed { connection, reason } => {
                 if let Some(mut stream) = self.streams.remove(&connection) {

@@ -51,7 +51,8 @@ impl Log {
         }
         let end = if self.at_line_start { "" } else { "\n" };
         self.at_line_start = true;
-        self.file.write_all(format!("{end}{}--- {text}\n", now()).as_bytes())
+        self.file
+            .write_all(format!("{end}{}--- {text}\n", now()).as_bytes())
     }
 }
 
@@ -76,8 +77,19 @@ mod tests {
         log.event("power off").unwrap();
         let text = fs_err::read_to_string(&path).unwrap();
         let rest: Vec<&str> = text.split_inclusive('\n').map(|line| &line[25..]).collect();
-        assert_eq!(rest, ["U-Boot 2025\r\n", "=> reset\r\n", "half\n", "--- power off\n"]);
-        assert!(text.lines().all(|line| line.as_bytes()[23] == b'Z'), "{text}");
+        assert_eq!(
+            rest,
+            [
+                "U-Boot 2025\r\n",
+                "=> reset\r\n",
+                "half\n",
+                "--- power off\n"
+            ]
+        );
+        assert!(
+            text.lines().all(|line| line.as_bytes()[23] == b'Z'),
+            "{text}"
+        );
     }
 
     #[test]

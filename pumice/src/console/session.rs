@@ -219,7 +219,10 @@ impl Session {
 
     async fn send_break(&mut self) -> Result<(), End> {
         if self.options.read_only {
-            return Ok(self.output.say("no BREAK: this console is read-only").await?);
+            return Ok(self
+                .output
+                .say("no BREAK: this console is read-only")
+                .await?);
         }
         let text = match self.options.console.line_control() {
             None => "this console has no line that could BREAK".to_owned(),
@@ -241,7 +244,10 @@ impl Session {
             return Ok(self.output.say(text).await?);
         }
         if self.power.is_some() {
-            return Ok(self.output.say("the power is being switched already").await?);
+            return Ok(self
+                .output
+                .say("the power is being switched already")
+                .await?);
         }
         if let Some(action) = action {
             self.event(&format!("{action} …")).await?;
@@ -305,7 +311,9 @@ async fn traffic(
         {
             return Poll::Ready(wrote.map(Traffic::Wrote));
         }
-        console.poll_read(cx, buffer).map(|read| read.map(Traffic::Read))
+        console
+            .poll_read(cx, buffer)
+            .map(|read| read.map(Traffic::Read))
     })
     .await
 }

@@ -146,7 +146,11 @@ impl Output {
 
 impl Style {
     fn format(self, text: &str) -> String {
-        let (begin, end) = if self.colour { ("\x1b[0;36m", "\x1b[0m") } else { ("", "") };
+        let (begin, end) = if self.colour {
+            ("\x1b[0;36m", "\x1b[0m")
+        } else {
+            ("", "")
+        };
         if self.shared {
             let text = text.replace('\n', "\r\n");
             format!("\r\n{begin}*** {text}{end}\r\n")

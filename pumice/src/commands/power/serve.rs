@@ -36,7 +36,9 @@ async fn serve(arguments: &ServeArguments) -> Result<Exit, Stop> {
     let mut signals = Signals::install();
     let (switchboard, listen) = switchboard(arguments)?;
     let tokens = match &arguments.token_file {
-        Some(file) => Tokens::from_file(file).map_err(|error| Stop::bad_definition(error.to_string()))?,
+        Some(file) => {
+            Tokens::from_file(file).map_err(|error| Stop::bad_definition(error.to_string()))?
+        }
         None => Tokens::default(),
     };
     let addresses = addresses(arguments, listen, &tokens).await?;
@@ -125,7 +127,9 @@ async fn resolve(listen: &Listen) -> Result<SocketAddr, Stop> {
     let mut found = lookup_host((listen.host.as_str(), listen.port))
         .await
         .map_err(|error| cannot(&error.to_string()))?;
-    found.next().ok_or_else(|| cannot("this name has no address"))
+    found
+        .next()
+        .ok_or_else(|| cannot("this name has no address"))
 }
 
 async fn listen_at(

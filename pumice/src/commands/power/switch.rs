@@ -130,10 +130,15 @@ pub(crate) async fn cycle(
 }
 
 fn exit(outcomes: &[Outcome], wish: Wish) -> Exit {
-    if let Some(error) = outcomes.iter().find_map(|outcome| outcome.result.as_ref().err()) {
+    if let Some(error) = outcomes
+        .iter()
+        .find_map(|outcome| outcome.result.as_ref().err())
+    {
         return lab::exit_of(error);
     }
-    let unknown = outcomes.iter().any(|outcome| matches!(outcome.result, Ok(None)));
+    let unknown = outcomes
+        .iter()
+        .any(|outcome| matches!(outcome.result, Ok(None)));
     if wish == Wish::Status && unknown {
         Exit::Unknown
     } else {
@@ -144,7 +149,12 @@ fn exit(outcomes: &[Outcome], wish: Wish) -> Exit {
 fn plain_text(outcomes: &[Outcome], wish: Wish, has_colour: bool) -> String {
     let rows: Vec<Vec<String>> = outcomes
         .iter()
-        .map(|outcome| vec![outcome.name.clone(), words(&outcome.result, wish).to_owned()])
+        .map(|outcome| {
+            vec![
+                outcome.name.clone(),
+                words(&outcome.result, wish).to_owned(),
+            ]
+        })
         .collect();
     let text = table::layout(&rows);
     if !has_colour {
