@@ -55,5 +55,12 @@ pub trait Factory: Send + Sync {
 
 /// Every factory, in the order in which they are shown.
 pub fn factories() -> Vec<Box<dyn Factory>> {
-    vec![Box::new(crate::console::SerialFactory::default())]
+    let sysfs = crate::usb::Sysfs::default();
+    vec![
+        Box::new(crate::power::family::GpioChips(sysfs.clone())),
+        Box::new(crate::power::family::HidSwitches(sysfs.clone())),
+        Box::new(crate::power::family::HubPorts(sysfs.clone())),
+        Box::new(crate::storage::StorageMuxes(sysfs)),
+        Box::new(crate::console::SerialFactory::default()),
+    ]
 }

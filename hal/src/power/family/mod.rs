@@ -1,14 +1,27 @@
 //! The protocols that PDUs speak. Each family is a file here and a table of vendors in
 //! `../tables`; [`FAMILIES`] is the list.
 
+mod command;
 mod dialogue;
 mod expression;
 mod frames;
+mod gpio;
 mod hid;
 mod line;
+mod list;
 mod telnet;
+mod usb_hub;
+
+pub(crate) use list::{GpioChips, HidSwitches, HubPorts, twins};
 
 use super::models::Family;
 
 /// Every family, in the order of the documentation.
-pub const FAMILIES: &[&Family] = &[&dialogue::DIALOGUE, &frames::FRAMES, &hid::HID];
+pub const FAMILIES: &[&Family] = &[
+    &command::COMMAND,
+    &dialogue::DIALOGUE,
+    &frames::FRAMES,
+    &gpio::GPIO,
+    &hid::HID,
+    &usb_hub::USB_HUB,
+];

@@ -32,7 +32,7 @@ use steps::Handle;
 use tokio::time::Instant;
 
 /// The family.
-pub static HID: Family = Family {
+pub(super) static HID: Family = Family {
     name: "hid",
     description: "relays and switches on the USB, by HID reports and control transfers",
     table: include_str!("../../tables/hid.toml"),
