@@ -7,8 +7,10 @@ mod expression;
 mod frames;
 mod gpio;
 mod hid;
+mod http;
 mod line;
 mod list;
+mod snmp;
 mod telnet;
 mod usb_hub;
 
@@ -23,5 +25,7 @@ pub const FAMILIES: &[&Family] = &[
     &frames::FRAMES,
     &gpio::GPIO,
     &hid::HID,
+    &http::HTTP,
+    &snmp::SNMP,
     &usb_hub::USB_HUB,
 ];

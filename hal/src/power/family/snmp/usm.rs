@@ -1,0 +1,670 @@
+//! Version 3: messages that are signed and encrypted for a user (RFC 3412 §6, RFC 3414, RFC 3826,
+//! RFC 7860).
+//!
+//! An agent is an *engine* with a name, a count of its boots and a clock. We ask for them without
+//! signing, and everything else is signed for that engine and that second.
+
+use super::{
+    ber::{self, INTEGER, Malformed, OCTETS, Reader, SEQUENCE},
+    message::{Answer, Request},
+};
+use crate::lab::Secret;
+use aes::Aes128;
+use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use des::Des;
+use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+use std::fmt;
+use tokio::time::Instant;
+
+const VERSION: i64 = 3;
+const USER_SECURITY: i64 = 3;
+const SIGNED: u8 = 1;
+const ENCRYPTED: u8 = 2;
+const REPORTABLE: u8 = 4;
+/// What an agent may send us at most: the size of our buffer.
+const LARGEST: i64 = super::session::LARGEST_ANSWER as i64;
+/// A password is repeated to this length before it is hashed (RFC 3414 §2.6).
+const STRETCHED: usize = 1 << 20;
+/// The longest name of an engine (RFC 3411 §5).
+const LONGEST_ENGINE: usize = 32;
+/// `usmStats`: what reports of this protocol are about (RFC 3414 §5).
+const REPORTS: [u32; 9] = [1, 3, 6, 1, 6, 3, 15, 1, 1];
+
+/// With which hash a message is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hash {
+    Md5,
+    Sha1,
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// With which cipher a message is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cipher {
+    Des,
+    Aes,
+}
+
+/// A user as the lab file has it.
+#[derive(Clone, Debug)]
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) hash: Option<(Hash, Secret)>,
+    pub(super) cipher: Option<(Cipher, Secret)>,
+    pub(super) context: String,
+}
+
+/// What is wrong with a message of the agent, or what it says is wrong with ours.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// It is no message.
+    Malformed(Malformed),
+    /// It answers another request.
+    Stale,
+    /// It is not signed by whom it should be.
+    Forged(&'static str),
+    /// Its clock is another: ask again with this one.
+    Clock,
+    /// It has no such engine any more: it was replaced, or its name was changed.
+    Engine,
+    /// It refuses this user.
+    Refused(&'static str),
+    /// It reports something that has no name here.
+    Report(String),
+}
+
+impl From<Malformed> for Trouble {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+/// A user at an engine: keys, and the engine's clock.
+pub(super) struct Engine {
+    user: User,
+    id: Vec<u8>,
+    boots: u32,
+    /// The engine's time when it was last heard, and when that was.
+    time: (u32, Instant),
+    signing: Vec<u8>,
+    encrypting: Vec<u8>,
+    salt: u64,
+}
+
+/// The parts of a message that its security is about.
+struct Sealed<'a> {
+    message_id: i64,
+    flags: u8,
+    engine: &'a [u8],
+    boots: i64,
+    time: i64,
+    user: &'a [u8],
+    signature: &'a [u8],
+    /// Where the signature is in the message.
+    signature_at: usize,
+    salt: &'a [u8],
+    rest: Reader<'a>,
+}
+
+impl Engine {
+    /// The question for an engine's name and clock.
+    pub(super) fn discovery(message_id: i32) -> Vec<u8> {
+        let request = |out: &mut Vec<u8>| {
+            ber::element(out, SEQUENCE, |out| {
+                ber::bytes(out, OCTETS, &[]);
+                ber::bytes(out, OCTETS, &[]);
+                // A read of nothing.
+                ber::element(out, 0xa0, |out| {
+                    ber::integer(out, INTEGER, i64::from(message_id));
+                    ber::integer(out, INTEGER, 0);
+                    ber::integer(out, INTEGER, 0);
+                    ber::bytes(out, SEQUENCE, &[]);
+                });
+            });
+        };
+        seal(message_id, REPORTABLE, (&[], 0, 0, &[], &[], &[]), request).0
+    }
+
+    /// Understands the answer to [`Self::discovery`] and makes the user's keys.
+    pub(super) fn discovered(
+        user: &User,
+        message: &[u8],
+        message_id: i32,
+        salt: u64,
+    ) -> Result<Self, Trouble> {
+        let sealed = open(message)?;
+        if sealed.message_id != i64::from(message_id) {
+            return Err(Trouble::Stale);
+        }
+        if sealed.engine.is_empty() || sealed.engine.len() > LONGEST_ENGINE {
+            return Err(Malformed("it does not name its engine").into());
+        }
+        let id = sealed.engine.to_vec();
+        let key = |hash: Hash, password: &Secret| hash.key(password.expose().as_bytes(), &id);
+        let hash = user.hash.as_ref();
+        let signing = hash.map(|(hash, password)| key(*hash, password));
+        let encrypting = match (hash, &user.cipher) {
+            (Some((hash, _)), Some((_, password))) => Some(key(*hash, password)),
+            _ => None,
+        };
+        Ok(Self {
+            user: user.clone(),
+            boots: clock(sealed.boots)?,
+            time: (clock(sealed.time)?, Instant::now()),
+            signing: signing.unwrap_or_default(),
+            encrypting: encrypting.unwrap_or_default(),
+            id,
+            salt,
+        })
+    }
+
+    fn now(&self) -> u32 {
+        let (then, heard) = self.time;
+        let elapsed = u32::try_from(heard.elapsed().as_secs()).unwrap_or(u32::MAX);
+        then.saturating_add(elapsed).min(i32::MAX as u32)
+    }
+
+    /// A request, signed and encrypted as the user wants it.
+    pub(super) fn message(&mut self, request: &Request, id: i32) -> Vec<u8> {
+        let mut scoped = Vec::new();
+        ber::element(&mut scoped, SEQUENCE, |out| {
+            ber::bytes(out, OCTETS, &self.id);
+            ber::bytes(out, OCTETS, self.user.context.as_bytes());
+            request.write(id, out);
+        });
+        let (boots, time) = (self.boots, self.now());
+        let mut flags = REPORTABLE;
+        let mut salt = Vec::new();
+        if let Some((cipher, _)) = &self.user.cipher {
+            flags |= ENCRYPTED;
+            self.salt = self.salt.wrapping_add(1);
+            salt = cipher.salt(boots, self.salt);
+            cipher.encrypt(&self.encrypting, (boots, time), &salt, &mut scoped);
+        }
+        let blank = match &self.user.hash {
+            Some((hash, _)) => {
+                flags |= SIGNED;
+                vec![0; hash.signature_length()]
+            }
+            None => Vec::new(),
+        };
+        let security = (
+            &*self.id,
+            boots,
+            time,
+            self.user.name.as_bytes(),
+            &*blank,
+            &*salt,
+        );
+        let (mut message, signature_at) = seal(id, flags, security, |out| {
+            if flags & ENCRYPTED == 0 {
+                out.extend_from_slice(&scoped);
+            } else {
+                ber::bytes(out, OCTETS, &scoped);
+            }
+        });
+        if let Some((hash, _)) = &self.user.hash {
+            let signature = hash.sign(&self.signing, &message);
+            message[signature_at..signature_at + signature.len()].copy_from_slice(&signature);
+        }
+        message
+    }
+
+    /// Reads the answer to the request `id`: signed by this engine and encrypted, if ours was.
+    pub(super) fn answer(&mut self, message: &[u8], id: i32) -> Result<Answer, Trouble> {
+        let sealed = open(message)?;
+        if sealed.message_id != i64::from(id) {
+            return Err(Trouble::Stale);
+        }
+        let signed = self.check_signature(message, &sealed)?;
+        let mut plain;
+        let mut rest = sealed.rest;
+        if sealed.flags & ENCRYPTED != 0 {
+            plain = rest.octets()?.to_vec();
+            let clock = (clock(sealed.boots)?, clock(sealed.time)?);
+            match &self.user.cipher {
+                Some((cipher, _)) => {
+                    cipher.decrypt(&self.encrypting, clock, sealed.salt, &mut plain)?;
+                }
+                None => return Err(Trouble::Forged("it is encrypted, and ours was not")),
+            }
+            rest = Reader::new(&plain);
+        }
+        let mut scoped = rest.expect(SEQUENCE)?;
+        scoped.octets()?;
+        scoped.octets()?;
+        let answer = Answer::read(&mut scoped)?;
+        if answer.report {
+            return Err(self.report(&answer, &sealed, signed));
+        }
+        let wants = |wanted: bool, flag| wanted && sealed.flags & flag == 0;
+        if wants(self.user.hash.is_some(), SIGNED) || wants(self.user.cipher.is_some(), ENCRYPTED) {
+            return Err(Trouble::Forged("it is protected less than our request"));
+        }
+        Ok(answer)
+    }
+
+    /// Whether it is signed; a signature that is there has to be right.
+    fn check_signature(&self, message: &[u8], sealed: &Sealed<'_>) -> Result<bool, Trouble> {
+        if sealed.flags & SIGNED == 0 {
+            return Ok(false);
+        }
+        let Some((hash, _)) = &self.user.hash else {
+            return Err(Trouble::Forged("it is signed, and ours was not"));
+        };
+        if sealed.engine != self.id || sealed.user != self.user.name.as_bytes() {
+            return Err(Trouble::Forged("it is of another engine or user"));
+        }
+        let mut blank = message.to_vec();
+        let end = sealed.signature_at + sealed.signature.len();
+        blank[sealed.signature_at..end].fill(0);
+        let right = hash.sign(&self.signing, &blank);
+        // Equal lengths and no early end: how long it takes tells nothing of the signature.
+        let difference = right
+            .iter()
+            .zip(sealed.signature)
+            .fold(0, |all, (a, b)| all | (a ^ b));
+        if right.len() == sealed.signature.len() && difference == 0 {
+            Ok(true)
+        } else {
+            Err(Trouble::Forged("its signature is wrong"))
+        }
+    }
+
+    /// What a report says. Only a signed one changes our clock.
+    fn report(&mut self, answer: &Answer, sealed: &Sealed<'_>, signed: bool) -> Trouble {
+        let subject = answer.variables.first().map(|(oid, _)| oid);
+        let is = |number: u32| {
+            subject.is_some_and(|oid| oid.is_below(&[&REPORTS[..], &[number]].concat()))
+        };
+        if is(2) && (signed || self.user.hash.is_none()) {
+            if let (Ok(boots), Ok(time)) = (clock(sealed.boots), clock(sealed.time)) {
+                self.boots = boots;
+                self.time = (time, Instant::now());
+            }
+            return Trouble::Clock;
+        }
+        match subject {
+            _ if is(1) => {
+                Trouble::Refused("it does not offer this kind of protection to this user")
+            }
+            _ if is(2) => Trouble::Forged("a correction of the clock is not signed"),
+            _ if is(3) => Trouble::Refused("it knows no such user"),
+            _ if is(4) => Trouble::Engine,
+            _ if is(5) => Trouble::Refused("the password for signing is wrong"),
+            _ if is(6) => Trouble::Refused("the password for encryption is wrong"),
+            Some(oid) => Trouble::Report(oid.to_string()),
+            None => Trouble::Malformed(Malformed("a report says nothing")),
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Keys are as good as passwords.
+        f.debug_struct("Engine")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Boots and seconds count to 2^31 - 1.
+fn clock(value: i64) -> Result<u32, Malformed> {
+    u32::try_from(value)
+        .ok()
+        .filter(|value| *value <= i32::MAX as u32)
+        .ok_or(Malformed("its clock is out of range"))
+}
+
+/// Engine, boots, time, user, signature and salt of a message.
+type Security<'a> = (&'a [u8], u32, u32, &'a [u8], &'a [u8], &'a [u8]);
+
+/// Builds a message of version 3. The second number says where its signature is.
+fn seal(
+    message_id: i32,
+    flags: u8,
+    (engine, boots, time, user, signature, salt): Security<'_>,
+    content: impl Fn(&mut Vec<u8>),
+) -> (Vec<u8>, usize) {
+    let mut message = Vec::new();
+    ber::element(&mut message, SEQUENCE, |out| {
+        ber::integer(out, INTEGER, VERSION);
+        ber::element(out, SEQUENCE, |out| {
+            ber::integer(out, INTEGER, i64::from(message_id));
+            ber::integer(out, INTEGER, LARGEST);
+            ber::bytes(out, OCTETS, &[flags]);
+            ber::integer(out, INTEGER, USER_SECURITY);
+        });
+        ber::element(out, OCTETS, |out| {
+            ber::element(out, SEQUENCE, |out| {
+                ber::bytes(out, OCTETS, engine);
+                ber::integer(out, INTEGER, i64::from(boots));
+                ber::integer(out, INTEGER, i64::from(time));
+                ber::bytes(out, OCTETS, user);
+                ber::bytes(out, OCTETS, signature);
+                ber::bytes(out, OCTETS, salt);
+            });
+        });
+        content(out);
+    });
+    let signature_at = open(&message).map_or(0, |sealed| sealed.signature_at);
+    (message, signature_at)
+}
+
+/// Takes a message of version 3 apart.
+fn open(message: &[u8]) -> Result<Sealed<'_>, Malformed> {
+    let mut all = Reader::new(message);
+    let mut message = all.expect(SEQUENCE)?;
+    all.finish()?;
+    if message.integer()? != VERSION {
+        return Err(Malformed("it is of another version"));
+    }
+    let mut header = message.expect(SEQUENCE)?;
+    let message_id = header.integer()?;
+    header.integer()?;
+    let [flags] = *header.octets()? else {
+        return Err(Malformed("its flags are not one byte"));
+    };
+    if header.integer()? != USER_SECURITY {
+        return Err(Malformed("it is protected in an unknown way"));
+    }
+    header.finish()?;
+    let mut security = message.expect(OCTETS)?;
+    let mut security = security.expect(SEQUENCE)?;
+    let engine = security.octets()?;
+    let (boots, time) = (security.integer()?, security.integer()?);
+    let user = security.octets()?;
+    let content = security.expect(OCTETS)?;
+    let salt = security.octets()?;
+    security.finish()?;
+    Ok(Sealed {
+        message_id,
+        flags,
+        engine,
+        boots,
+        time,
+        user,
+        signature: content.rest(),
+        signature_at: content.position(),
+        salt,
+        rest: message,
+    })
+}
+
+impl Hash {
+    /// The hash that a lab file calls `name`.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().replace('-', "").as_str() {
+            "md5" => Self::Md5,
+            "sha" | "sha1" => Self::Sha1,
+            "sha224" => Self::Sha224,
+            "sha256" => Self::Sha256,
+            "sha384" => Self::Sha384,
+            "sha512" => Self::Sha512,
+            _ => return None,
+        })
+    }
+
+    /// Bytes of a signature (RFC 3414 §6.3.1, RFC 7860 §4.1).
+    fn signature_length(self) -> usize {
+        match self {
+            Self::Md5 | Self::Sha1 => 12,
+            Self::Sha224 => 16,
+            Self::Sha256 => 24,
+            Self::Sha384 => 32,
+            Self::Sha512 => 48,
+        }
+    }
+
+    /// The key of `password` at `engine` (RFC 3414 §A.2).
+    fn key(self, password: &[u8], engine: &[u8]) -> Vec<u8> {
+        fn key<D: Digest>(password: &[u8], engine: &[u8]) -> Vec<u8> {
+            let mut stretched = password.repeat(STRETCHED.div_ceil(password.len().max(1)));
+            stretched.truncate(STRETCHED);
+            let everywhere = D::digest(&stretched);
+            let here = D::new()
+                .chain_update(&everywhere)
+                .chain_update(engine)
+                .chain_update(&everywhere);
+            here.finalize().to_vec()
+        }
+        match self {
+            Self::Md5 => key::<Md5>(password, engine),
+            Self::Sha1 => key::<Sha1>(password, engine),
+            Self::Sha224 => key::<Sha224>(password, engine),
+            Self::Sha256 => key::<Sha256>(password, engine),
+            Self::Sha384 => key::<Sha384>(password, engine),
+            Self::Sha512 => key::<Sha512>(password, engine),
+        }
+    }
+
+    fn sign(self, key: &[u8], message: &[u8]) -> Vec<u8> {
+        fn sign<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
+            // HMAC takes a key of any length.
+            let Ok(mac) = <M as KeyInit>::new_from_slice(key) else {
+                return Vec::new();
+            };
+            mac.chain_update(message).finalize().into_bytes().to_vec()
+        }
+        let mut signature = match self {
+            Self::Md5 => sign::<Hmac<Md5>>(key, message),
+            Self::Sha1 => sign::<Hmac<Sha1>>(key, message),
+            Self::Sha224 => sign::<Hmac<Sha224>>(key, message),
+            Self::Sha256 => sign::<Hmac<Sha256>>(key, message),
+            Self::Sha384 => sign::<Hmac<Sha384>>(key, message),
+            Self::Sha512 => sign::<Hmac<Sha512>>(key, message),
+        };
+        signature.truncate(self.signature_length());
+        signature
+    }
+}
+
+impl Cipher {
+    /// The cipher that a lab file calls `name`.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().replace('-', "").as_str() {
+            "des" => Some(Self::Des),
+            "aes" | "aes128" => Some(Self::Aes),
+            _ => None,
+        }
+    }
+
+    /// What makes each message's encryption different, and is sent with it.
+    fn salt(self, boots: u32, count: u64) -> Vec<u8> {
+        match self {
+            // RFC 3414 §8.1.1.1: the boots and a counter.
+            Self::Des => [boots.to_be_bytes(), (count as u32).to_be_bytes()].concat(),
+            Self::Aes => count.to_be_bytes().to_vec(),
+        }
+    }
+
+    /// The vector to begin with, from the key and the salt.
+    fn vector(self, key: &[u8], (boots, time): (u32, u32), salt: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Des => key[8..16]
+                .iter()
+                .zip(salt)
+                .map(|(key, salt)| key ^ salt)
+                .collect(),
+            Self::Aes => [&boots.to_be_bytes()[..], &time.to_be_bytes(), salt].concat(),
+        }
+    }
+
+    fn encrypt(self, key: &[u8], clock: (u32, u32), salt: &[u8], text: &mut Vec<u8>) {
+        let vector = self.vector(key, clock, salt);
+        match self {
+            Self::Des => {
+                text.resize(text.len().next_multiple_of(8), 0);
+                if let Ok(mut mode) = cbc::Encryptor::<Des>::new_from_slices(&key[..8], &vector) {
+                    for block in text.chunks_exact_mut(8) {
+                        if let Ok(block) = block.try_into() {
+                            mode.encrypt_block(block);
+                        }
+                    }
+                }
+            }
+            Self::Aes => {
+                if let Ok(mode) =
+                    cfb_mode::Encryptor::<Aes128>::new_from_slices(&key[..16], &vector)
+                {
+                    mode.encrypt(text);
+                }
+            }
+        }
+    }
+
+    fn decrypt(
+        self,
+        key: &[u8],
+        clock: (u32, u32),
+        salt: &[u8],
+        text: &mut [u8],
+    ) -> Result<(), Malformed> {
+        if salt.len() != 8 {
+            return Err(Malformed("the salt of its encryption is not eight bytes"));
+        }
+        let vector = self.vector(key, clock, salt);
+        let wrong = |_| Malformed("its encryption is not this one");
+        match self {
+            Self::Des => {
+                if !text.len().is_multiple_of(8) {
+                    return Err(Malformed("its encrypted part is cut"));
+                }
+                let mut mode =
+                    cbc::Decryptor::<Des>::new_from_slices(&key[..8], &vector).map_err(wrong)?;
+                for block in text.chunks_exact_mut(8) {
+                    if let Ok(block) = block.try_into() {
+                        mode.decrypt_block(block);
+                    }
+                }
+            }
+            Self::Aes => cfb_mode::Decryptor::<Aes128>::new_from_slices(&key[..16], &vector)
+                .map_err(wrong)?
+                .decrypt(text),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ENGINE: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn engine(cipher: Option<Cipher>) -> Engine {
+        let user = User {
+            name: "maplesyrup".to_owned(),
+            hash: Some((Hash::Sha1, Secret::new("maplesyrup"))),
+            cipher: cipher.map(|cipher| (cipher, Secret::new("maplesyrup"))),
+            context: String::new(),
+        };
+        let report = seal(1, 0, (&ENGINE, 3, 1000, &[], &[], &[]), |out| {
+            ber::bytes(out, SEQUENCE, &[])
+        })
+        .0;
+        Engine::discovered(&user, &report, 1, 77).unwrap()
+    }
+
+    fn request() -> Request {
+        Request {
+            oid: "1.3.6.1.2.1.105.1.1.1.3.1.4".parse().unwrap(),
+            set: None,
+        }
+    }
+
+    #[test]
+    fn keys_of_the_standard() {
+        // RFC 3414 §A.3.1 and §A.3.2.
+        let key = |hash: Hash| hex(&hash.key(b"maplesyrup", &ENGINE));
+        assert_eq!(key(Hash::Md5), "526f5eed9fcce26f8964c2930787d82b");
+        assert_eq!(key(Hash::Sha1), "6695febc9288e36282235fc7151f128497b38f3f");
+    }
+
+    #[test]
+    fn what_was_encrypted_comes_back() {
+        for cipher in [Cipher::Des, Cipher::Aes] {
+            let key = Hash::Sha1.key(b"maplesyrup", &ENGINE);
+            let salt = cipher.salt(3, 9);
+            let mut text = b"a text whose length is not a multiple".to_vec();
+            cipher.encrypt(&key, (3, 1000), &salt, &mut text);
+            assert!(!text.starts_with(b"a text"));
+            cipher.decrypt(&key, (3, 1000), &salt, &mut text).unwrap();
+            assert!(
+                text.starts_with(b"a text whose length is not a multiple"),
+                "{cipher:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_messages_share_no_salt() {
+        let mut engine = engine(Some(Cipher::Aes));
+        let salts: Vec<_> = (0..2)
+            .map(|id| open(&engine.message(&request(), id)).unwrap().salt.to_vec())
+            .collect();
+        assert_ne!(salts[0], salts[1]);
+    }
+
+    #[test]
+    fn only_the_engine_is_believed() {
+        let mut engine = engine(Some(Cipher::Aes));
+        let message = engine.message(&request(), 5);
+        // Our own request is well signed, and no answer.
+        let own = engine.answer(&message, 5).unwrap_err();
+        assert_eq!(own, Trouble::Malformed(Malformed("it is no answer")));
+        assert_eq!(engine.answer(&message, 6).unwrap_err(), Trouble::Stale);
+        let at = open(&message).unwrap().signature_at;
+        let mut forged = message.clone();
+        forged[at] ^= 1;
+        let error = engine.answer(&forged, 5).unwrap_err();
+        assert_eq!(error, Trouble::Forged("its signature is wrong"));
+    }
+
+    #[test]
+    fn an_answer_without_signature_is_refused() {
+        let mut engine = engine(None);
+        let plain = |out: &mut Vec<u8>| {
+            ber::element(out, SEQUENCE, |out| {
+                ber::bytes(out, OCTETS, &ENGINE);
+                ber::bytes(out, OCTETS, &[]);
+                ber::element(out, 0xa2, |out| {
+                    (0..3).for_each(|_| ber::integer(out, INTEGER, 0));
+                    ber::bytes(out, SEQUENCE, &[]);
+                });
+            });
+        };
+        let message = seal(5, 0, (&ENGINE, 3, 1000, b"maplesyrup", &[], &[]), plain).0;
+        assert!(matches!(
+            engine.answer(&message, 5),
+            Err(Trouble::Forged(_))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn damage_is_an_error(at: prop::sample::Index, flip in 1u8..) {
+            let mut engine = engine(Some(Cipher::Des));
+            let mut message = engine.message(&request(), 5);
+            let at = at.index(message.len());
+            message[at] ^= flip;
+            prop_assert!(engine.answer(&message, 5).is_err());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            prop_assert!(open(&bytes).is_err());
+        }
+    }
+}
