@@ -28,6 +28,9 @@ const OF_PDUDAEMON: [&str; 3] = ["driver", "retries", "retrydelay"];
 /// Keys that name the address, the first that is there counts; without any it is the PDU's name.
 const ADDRESSES: [&str; 5] = ["ip", "address", "hostname", "device", "url"];
 
+/// Keys that name the port of the address.
+const PORTS: [&str; 2] = ["port", "telnetport"];
+
 /// What the file says.
 #[derive(Debug)]
 pub struct Configuration {
@@ -154,11 +157,10 @@ fn add_pdu(lab: &mut Lab, name: &str, settings: &Map<String, Value>) -> Result<(
         return Err(config.invalid("has no 'driver'"));
     }
     if driver.eq_ignore_ascii_case("localcmdline") {
-        let driver = local::open(&config, settings)?;
-        lab.add_driver(config, driver);
-        return Ok(());
+        local::fill(&mut config, settings)?;
+    } else {
+        fill(&mut config, settings)?;
     }
-    fill(&mut config, settings)?;
     lab.add_pdu(config)
 }
 
@@ -166,7 +168,7 @@ fn add_pdu(lab: &mut Lab, name: &str, settings: &Map<String, Value>) -> Result<(
 fn fill(config: &mut PduConfig, settings: &Map<String, Value>) -> Result<(), HalError> {
     let address = ADDRESSES.iter().find(|key| settings.contains_key(**key));
     for (key, value) in settings {
-        if OF_PDUDAEMON.contains(&key.as_str()) {
+        if OF_PDUDAEMON.contains(&key.as_str()) || PORTS.contains(&key.as_str()) {
             continue;
         }
         let shown = || config.invalid(&format!("'{key}' is neither text nor a number"));
@@ -181,7 +183,13 @@ fn fill(config: &mut PduConfig, settings: &Map<String, Value>) -> Result<(), Hal
             }
         }
     }
-    config.address.get_or_insert_with(|| config.name.clone());
+    let mut address = config.address.take().unwrap_or_else(|| config.name.clone());
+    let port = PORTS.iter().find_map(|key| settings.get(*key));
+    if let Some(port) = port {
+        let port = text(port).ok_or_else(|| config.invalid("its port is no number"))?;
+        address = format!("{address}:{port}");
+    }
+    config.address = Some(address);
     Ok(())
 }
 
