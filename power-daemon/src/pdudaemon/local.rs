@@ -94,7 +94,10 @@ mod tests {
         for bad in ["%", "%x", "a%"] {
             assert!(substitute(bad).is_err(), "{bad}");
         }
-        assert_eq!(words("relay 'to on' %s").unwrap(), ["relay", "to on", "{outlet}"]);
+        assert_eq!(
+            words("relay 'to on' %s").unwrap(),
+            ["relay", "to on", "{outlet}"]
+        );
         assert!(words("relay '{x}'").is_err());
     }
 
