@@ -112,7 +112,11 @@ impl<'p> Stage<'p> {
             u8::from(board.late_panic),
             u8::from(board.raw),
         );
-        let text = DEVICE.replace("{connect}", &connect);
+        // Pumice gives a device to one job at a time.
+        let hostname = format!("bench-{}", self.jobs);
+        let text = DEVICE
+            .replace("{connect}", &connect)
+            .replace("{hostname}", &hostname);
         self.write(&format!("device-{}.yaml", self.jobs), &text)
     }
 

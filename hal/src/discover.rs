@@ -63,5 +63,6 @@ pub fn factories() -> Vec<Box<dyn Factory>> {
         Box::new(crate::power::family::HidSwitches(sysfs.clone())),
         Box::new(crate::power::family::HubPorts(sysfs.clone())),
         Box::new(crate::storage::StorageMuxes(sysfs)),
+        Box::new(crate::console::SerialFactory::default()),
     ]
 }

@@ -20,6 +20,10 @@ pub(crate) enum Exit {
     InfrastructureFault = 5,
     /// The job failed by the fault of Pumice.
     Bug = 6,
+    /// The hardware cannot tell what was asked.
+    Unknown = 7,
+    /// Somebody else holds the board.
+    Held = 8,
     /// The job was canceled; 128 + SIGINT, as shells have it.
     Canceled = 130,
 }

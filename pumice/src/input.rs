@@ -7,7 +7,10 @@ use crate::{
 };
 use job::{Device, Problem, definition::Definition, document::Cursor};
 use plan::{Facts, Plan};
-use std::{io::Read, path::Path};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 use templates::{Renderer, Scheduled};
 use yaml::{Limits, Map, Node};
 
@@ -142,19 +145,64 @@ fn read_text(path: &Path) -> Result<String, Stop> {
     })
 }
 
+/// What rendering a device needs of the job that runs on it.
+#[derive(Clone, Copy)]
+struct ForJob<'a> {
+    context: &'a Map,
+    device_type: Option<&'a str>,
+}
+
+/// A device that no job runs on, for who looks at its commands.
+///
+/// # Errors
+/// Every problem found, each with its file and line.
+pub(crate) fn device_file(path: &Path, device_types: &[PathBuf]) -> Result<Device, Stop> {
+    let job = ForJob {
+        context: &Map::new(),
+        device_type: None,
+    };
+    let mut device = checked(read_device(path, job, device_types)?)?;
+    if device.hostname.is_empty() {
+        device.hostname = host(path).unwrap_or_default();
+    }
+    Ok(device)
+}
+
 /// The device of the job, rendered when it is a template.
 fn device(definition: &Definition, arguments: &DeviceArguments) -> Result<Device, Stop> {
-    let source = match &arguments.device {
-        Some(path)
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "jinja2") =>
-        {
-            rendered_file(path, definition, arguments)?
-        }
-        Some(path) => Source::read(path)?,
-        None => rendered_type(definition, arguments)?,
+    let job = ForJob {
+        context: &definition.context,
+        device_type: definition.device_type.as_deref(),
     };
+    let Some(path) = &arguments.device else {
+        return checked(rendered_type(job, arguments)?);
+    };
+    if is_template(path) && !arguments.define.is_empty() {
+        message::warning("-D sets variables of a device type; with a device file it has no effect");
+    }
+    checked(read_device(path, job, &arguments.device_types)?)
+}
+
+fn is_template(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "jinja2")
+}
+
+/// The name that LAVA gives the device of a file.
+fn host(path: &Path) -> Option<String> {
+    path.file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+}
+
+fn read_device(path: &Path, job: ForJob<'_>, device_types: &[PathBuf]) -> Result<Source, Stop> {
+    if is_template(path) {
+        rendered_file(path, job, device_types)
+    } else {
+        Source::read(path)
+    }
+}
+
+fn checked(source: Source) -> Result<Device, Stop> {
     let problems = job::schema::check_device(&source.node);
     if !problems.is_empty() {
         return Err(source.stop(&problems));
@@ -162,14 +210,7 @@ fn device(definition: &Definition, arguments: &DeviceArguments) -> Result<Device
     Device::from_node(&source.node).map_err(|problems| source.stop(&problems))
 }
 
-fn rendered_file(
-    path: &Path,
-    definition: &Definition,
-    arguments: &DeviceArguments,
-) -> Result<Source, Stop> {
-    if !arguments.define.is_empty() {
-        message::warning("-D sets variables of a device type; with a device file it has no effect");
-    }
+fn rendered_file(path: &Path, job: ForJob<'_>, device_types: &[PathBuf]) -> Result<Source, Stop> {
     let text = read_text(path)?;
     let name = path
         .file_name()
@@ -179,27 +220,20 @@ fn rendered_file(
         name: &name,
         text: &text,
     };
-    let host = path
-        .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned());
+    let host = host(path);
     let scheduled = Scheduled {
         device_name: host.as_deref(),
-        device_type: definition.device_type.as_deref(),
+        device_type: job.device_type,
     };
-    render(
-        device,
-        definition,
-        arguments,
-        scheduled,
-        &path.display().to_string(),
-    )
+    let shown = path.display().to_string();
+    render(device, job.context, device_types, scheduled, &shown)
 }
 
-fn rendered_type(definition: &Definition, arguments: &DeviceArguments) -> Result<Source, Stop> {
+fn rendered_type(job: ForJob<'_>, arguments: &DeviceArguments) -> Result<Source, Stop> {
     let name = arguments
         .device_type
-        .as_ref()
-        .or(definition.device_type.as_ref())
+        .as_deref()
+        .or(job.device_type)
         .ok_or_else(|| {
             Stop::bad_command_line("no device: give --device FILE or --device-type NAME")
         })?;
@@ -212,29 +246,30 @@ fn rendered_type(definition: &Definition, arguments: &DeviceArguments) -> Result
         name,
         settings: &settings,
     };
+    let shown = format!("device type {name}");
     render(
         device,
-        definition,
-        arguments,
+        job.context,
+        &arguments.device_types,
         scheduled,
-        &format!("device type {name}"),
+        &shown,
     )
 }
 
 fn render(
     device: templates::Device<'_>,
-    definition: &Definition,
-    arguments: &DeviceArguments,
+    context: &Map,
+    device_types: &[PathBuf],
     scheduled: Scheduled<'_>,
     name: &str,
 ) -> Result<Source, Stop> {
     let mut renderer = Renderer::new();
-    for directory in &arguments.device_types {
+    for directory in device_types {
         renderer = renderer.with_directory(directory);
     }
     let rendered = renderer
         .with_embedded(device_types::TEMPLATES)
-        .render(device, &definition.context, scheduled)
+        .render(device, context, scheduled)
         .map_err(|error| not_rendered(name, &error))?;
     for unset in &rendered.unset {
         message::warning(&format!("{name}: a required setting is missing: {unset}"));

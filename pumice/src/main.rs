@@ -5,11 +5,15 @@
 
 mod cli;
 mod commands;
+mod console;
 mod display;
 mod exit;
 mod input;
+mod lab;
+mod lock;
 mod message;
 mod signals;
+mod table;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -23,6 +27,9 @@ fn main() -> ExitCode {
         cli::Command::Check(arguments) => commands::check::main(&arguments),
         cli::Command::Report(arguments) => commands::report::main(&arguments),
         cli::Command::Recover(arguments) => commands::recover::main(&arguments),
+        cli::Command::Power(arguments) => commands::power::main(&arguments),
+        cli::Command::Console(arguments) => commands::console::main(&arguments),
+        cli::Command::Hal(arguments) => commands::hal::main(&arguments),
         cli::Command::Completions(arguments) => commands::completions::main(&arguments),
         cli::Command::Man(arguments) => commands::man::main(&arguments),
     };

@@ -38,6 +38,12 @@ pub(crate) fn warning(text: &str) {
     labelled("warning", "33", text);
 }
 
+/// Prints what happens meanwhile.
+pub(crate) fn note(text: &str) {
+    // Nobody is left to tell when standard error is gone.
+    let _ = writeln!(stderr().lock(), "{text}");
+}
+
 fn labelled(label: &str, colour: &str, text: &str) {
     let mut out = stderr().lock();
     let label = if has_colour(out.is_terminal()) {

@@ -25,21 +25,26 @@ impl Signals {
         Self(signals.collect())
     }
 
+    /// Waits for one of them.
+    pub(crate) async fn next(&mut self) {
+        std::future::poll_fn(|poller| {
+            let mut ready = Poll::Pending;
+            for signal in &mut self.0 {
+                if signal.poll_recv(poller).is_ready() {
+                    ready = Poll::Ready(());
+                }
+            }
+            ready
+        })
+        .await;
+    }
+
     /// The first signal cancels the job, each further one only says so. Power-off and clean-up
     /// cannot be interrupted: they are bounded, and a board that stays powered is worse than a few
     /// seconds. Never returns, so that they stay caught.
     pub(crate) async fn cancel(mut self, cancel: CancellationToken, display: Arc<Display>) {
         for times in 1.. {
-            std::future::poll_fn(|poller| {
-                let mut ready = Poll::Pending;
-                for signal in &mut self.0 {
-                    if signal.poll_recv(poller).is_ready() {
-                        ready = Poll::Ready(());
-                    }
-                }
-                ready
-            })
-            .await;
+            self.next().await;
             display.canceling(times);
             cancel.cancel();
         }

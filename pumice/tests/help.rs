@@ -3,14 +3,28 @@
 
 use std::process::{Command, Output, Stdio};
 
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 10] = [
     "run",
     "plan",
     "check",
     "report",
     "recover",
+    "power",
+    "console",
+    "hal",
     "completions",
     "man",
+];
+
+/// Subcommands of subcommands.
+const INNER: [[&str; 2]; 7] = [
+    ["power", "on"],
+    ["power", "off"],
+    ["power", "cycle"],
+    ["power", "status"],
+    ["power", "serve"],
+    ["power", "models"],
+    ["hal", "list"],
 ];
 
 #[expect(
@@ -45,18 +59,29 @@ fn every_command_teaches_by_example() {
         );
         assert!(!help.contains('\x1b'), "no colours in a pipe");
     }
+    for [outer, inner] in INNER {
+        let overview = stdout(&[outer, "--help"]);
+        assert!(overview.contains(&format!("\n  {inner} ")), "{overview}");
+        let help = stdout(&[outer, inner, "--help"]);
+        assert!(
+            help.contains(&format!("Examples:\n  pumice {outer} ")),
+            "{help}"
+        );
+    }
 }
 
 #[test]
 fn the_examples_are_lines_that_the_program_takes() {
-    for command in COMMANDS {
-        let help = stdout(&[command, "--help"]);
+    let outer = COMMANDS.map(|command| vec![command, "--help"]);
+    let inner = INNER.map(|[outer, inner]| vec![outer, inner, "--help"]);
+    for command in outer.iter().chain(&inner) {
+        let help = stdout(command);
         for example in help
             .lines()
             .filter_map(|line| line.trim().strip_prefix("pumice "))
         {
             let words = example
-                .split_once(['|', '>', '#'])
+                .split_once(['|', '>', '<', '#'])
                 .map_or(example, |(words, _)| words);
             // What explains an example stands behind several blanks.
             let words = words.split("   ").next().unwrap();
@@ -81,6 +106,11 @@ fn manual_pages_are_there_for_all_and_name_only_such() {
         assert!(main.contains(&format!("pumice\\-{command}(1)")), "{main}");
     }
     assert_eq!(main.matches("(1)").count(), COMMANDS.len(), "{main}");
+    for [outer, inner] in INNER {
+        let page = folder.path().join(format!("pumice-{outer}-{inner}.1"));
+        let page = fs_err::read_to_string(page).unwrap();
+        assert!(page.contains(".SH EXAMPLES"), "{page}");
+    }
 }
 
 #[test]

@@ -127,6 +127,8 @@ impl Lab {
             .env("TMPDIR", self.path("temporary"))
             .env("HOME", self.path("home"))
             .env("XDG_CACHE_HOME", self.path("home/.cache"))
+            // Labs of other tests have boards of the same name.
+            .env("PUMICE_LOCK_DIR", self.path("locks"))
     }
 
     /// The processes of the lab.

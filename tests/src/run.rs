@@ -205,7 +205,8 @@ impl Running {
         Pid::from_raw(pid).expect("pids are positive")
     }
 
-    fn text(&self) -> String {
+    /// What it has printed so far.
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.seen).into_owned()
     }
 }

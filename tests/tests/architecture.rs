@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "dispatcher",
         &["yaml", "job", "templates", "plan", "wire", "hal"],
     ),
+    ("power-daemon", &["hal"]),
     ("rack", &["hal"]),
     ("reference-data", &[]),
 ];

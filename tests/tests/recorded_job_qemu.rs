@@ -43,6 +43,7 @@ fn recorded_qemu_job_gives_the_recorded_results() {
         .arg("--env-dut")
         .arg(golden.join("env.yaml"))
         .args(["--job-id", "1003"])
+        .env("PUMICE_LOCK_DIR", directory.path().join("locks"))
         .finish();
     assert_eq!(run.code, 0, "{}", run.output);
 

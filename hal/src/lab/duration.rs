@@ -25,7 +25,8 @@ pub(super) mod optional {
     }
 }
 
-fn parse(text: &str) -> Option<Duration> {
+/// A duration as people write it: a number and `ms`, `s`, `m`, `min` or `h`.
+pub fn parse(text: &str) -> Option<Duration> {
     let unit = text.find(|c: char| c.is_ascii_alphabetic())?;
     let seconds = match text[unit..].trim() {
         "ms" => 0.001,

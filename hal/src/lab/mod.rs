@@ -20,12 +20,13 @@
 mod duration;
 mod secret;
 
+pub use duration::parse as parse_duration;
 pub use secret::Secret;
 
 use crate::{
     console::{ConsoleTarget, EpochCounter},
     error::{ErrorKind, HalError},
-    power::{Outlet, OutletPower, OutletTiming, PowerControl, SharedPdu, models::Models},
+    power::{Outlet, OutletPower, OutletTiming, Pdu, PowerControl, SharedPdu, models::Models},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{
@@ -95,6 +96,7 @@ pub struct OutletConfig {
 #[derive(Debug)]
 pub struct Lab {
     origin: String,
+    models: Models,
     pdus: BTreeMap<String, (PduConfig, SharedPdu)>,
     boards: BTreeMap<String, BoardConfig>,
 }
@@ -136,23 +138,64 @@ impl Lab {
         for table in file.models {
             models.add_file(&directory.join(table))?;
         }
-        let mut pdus = BTreeMap::new();
+        let mut lab = Self::new(origin, models);
         for (name, mut config) in file.pdu {
-            config.name.clone_from(&name);
+            config.name = name;
             config.read_password(directory)?;
-            let driver = models.open(&config)?;
-            let shared = SharedPdu::new(&name, driver);
-            pdus.insert(name, (config, shared));
+            lab.add_pdu(config)?;
         }
-        let lab = Self {
-            origin: origin.to_owned(),
-            pdus,
-            boards: file.board,
-        };
-        for board in lab.boards.keys() {
-            lab.check(board)?;
+        for (name, board) in file.board {
+            lab.add_board(name, board)?;
         }
         Ok(lab)
+    }
+
+    /// A lab without PDUs and boards, for those who read another kind of file; `origin` names it
+    /// in messages.
+    pub fn new(origin: impl Into<String>, models: Models) -> Self {
+        Self {
+            origin: origin.into(),
+            models,
+            pdus: BTreeMap::new(),
+            boards: BTreeMap::new(),
+        }
+    }
+
+    /// Adds the PDU that `config` describes.
+    ///
+    /// # Errors
+    /// As [`Models::open`].
+    pub fn add_pdu(&mut self, config: PduConfig) -> Result<(), HalError> {
+        let driver = self.models.open(&config)?;
+        self.add_driver(config, driver);
+        Ok(())
+    }
+
+    /// Adds a PDU with a driver that no table has.
+    pub fn add_driver(&mut self, config: PduConfig, driver: Box<dyn Pdu>) {
+        let shared = SharedPdu::new(&config.name, driver);
+        self.pdus.insert(config.name.clone(), (config, shared));
+    }
+
+    /// Adds a board; its PDU is there already.
+    ///
+    /// # Errors
+    /// `NotFound` for its PDU, `InvalidInput` for its outlet.
+    pub fn add_board(
+        &mut self,
+        name: impl Into<String>,
+        config: BoardConfig,
+    ) -> Result<(), HalError> {
+        if let Some(power) = &config.power {
+            self.outlet(&power.pdu, &power.outlet, EpochCounter::default())?;
+        }
+        self.boards.insert(name.into(), config);
+        Ok(())
+    }
+
+    /// The models that its PDUs may be of: the built-in ones and those of its own tables.
+    pub fn models(&self) -> &Models {
+        &self.models
     }
 
     /// The boards' names.
@@ -235,14 +278,6 @@ impl Lab {
             timing.settle = config.settle.unwrap_or(timing.settle);
         }
         timing
-    }
-
-    /// What a board names exists.
-    fn check(&self, board: &str) -> Result<(), HalError> {
-        if self.board(board)?.power.is_some() {
-            self.power(board, EpochCounter::default())?;
-        }
-        Ok(())
     }
 
     fn unknown<'a>(

@@ -92,7 +92,7 @@ impl Model {
 }
 
 /// All models by name.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Models {
     by_name: BTreeMap<String, Model>,
 }

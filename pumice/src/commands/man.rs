@@ -19,10 +19,7 @@ pub(crate) fn main(arguments: &ManArguments) -> Result<Exit, Stop> {
     match &arguments.directory {
         Some(directory) => {
             fs_err::create_dir_all(directory).map_err(stopped)?;
-            for page in command.get_subcommands() {
-                write_page(page, directory).map_err(stopped)?;
-            }
-            write_page(&command, directory).map_err(stopped)?;
+            write_pages(&command, directory).map_err(stopped)?;
         }
         None => {
             let text = page(&command).map_err(stopped)?;
@@ -32,7 +29,11 @@ pub(crate) fn main(arguments: &ManArguments) -> Result<Exit, Stop> {
     Ok(Exit::Complete)
 }
 
-fn write_page(command: &Command, directory: &Path) -> io::Result<()> {
+/// A page for the command and one for each below it.
+fn write_pages(command: &Command, directory: &Path) -> io::Result<()> {
+    for below in command.get_subcommands() {
+        write_pages(below, directory)?;
+    }
     let name = command.get_display_name().unwrap_or(command.get_name());
     fs_err::write(directory.join(format!("{name}.1")), page(command)?)
 }

@@ -5,11 +5,13 @@ use crate::{
     display::{Display, Job},
     exit::{Exit, Stop},
     input::{self, Planned},
+    lock::{self, Holder, NotTaken},
+    message,
     signals::Signals,
 };
 use dispatcher::{
     download::{CacheOptions, Downloader, DownloaderOptions},
-    journal::{Journal, JournalError, Summary, unix_micros},
+    journal::{JOURNAL_FILE, Journal, JournalError, Summary, unix_micros},
     run::{self, JobFacts, JobLog},
 };
 use job::{Fault, JobId, id::DeviceName};
@@ -39,6 +41,7 @@ async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, St
     let signals = Signals::install();
     let output = output_directory(arguments)?;
     let header = header(arguments, planned);
+    let _lock = hold(arguments, planned, &output)?;
     let mut journal =
         Journal::create(&output, header.clone()).map_err(|error| not_begun(&error))?;
     let secrets = secrets(planned);
@@ -73,6 +76,36 @@ async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, St
     };
     display.finish(&summary, &output, exit);
     Ok(exit)
+}
+
+/// Keeps others from the board while the job runs. A device type without a device file is no
+/// board: any number of jobs may have one.
+fn hold(
+    arguments: &RunArguments,
+    planned: &Planned,
+    output: &Path,
+) -> Result<Option<lock::Lock>, Stop> {
+    let board = &planned.device.hostname;
+    if arguments.device.device.is_none() || board.is_empty() {
+        return Ok(None);
+    }
+    let holder = Holder {
+        job: Some(arguments.device.job_id.clone()),
+        journal: Some(output.join(JOURNAL_FILE)),
+        ..Holder::this("pumice run")
+    };
+    match lock::take(board, &holder) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(NotTaken::Held(holder)) => Err(Stop::new(
+            Exit::Held,
+            lock::describe(board, holder.as_ref()),
+        )),
+        Err(NotTaken::Failed(error)) => {
+            let text = format!("others do not see that the board is in use: {error}");
+            message::warning(&text);
+            Ok(None)
+        }
+    }
 }
 
 fn output_directory(arguments: &RunArguments) -> Result<PathBuf, Stop> {

@@ -267,6 +267,7 @@ fn a_terminal_that_goes_away_cancels_the_job() {
         ])
         .args(["--output-dir", "out", "--cache-dir", "cache"])
         .env("TERM", "xterm")
+        .env("PUMICE_LOCK_DIR", "locks")
         .current_dir(lab.path())
         .stdin(stdio())
         .stdout(stdio())

@@ -96,6 +96,7 @@ impl Lab {
             .args(Self::arguments(more))
             .current_dir(self.path())
             .env("LC_ALL", "C.UTF-8")
+            .env("PUMICE_LOCK_DIR", "locks")
             .env_remove("NO_COLOR")
             .stdin(Stdio::null())
             .output()
@@ -116,6 +117,7 @@ impl Lab {
         let mut program = Command::new(env!("CARGO_BIN_EXE_pumice"))
             .args(Self::arguments(&["--format", format]))
             .current_dir(self.path())
+            .env("PUMICE_LOCK_DIR", "locks")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -130,7 +132,11 @@ impl Lab {
         // Whoever runs the tests may ignore signals (`nohup`, `&`), and pumice would too.
         let line = CommandLine::new("env")
             .args(["--default-signal=HUP,INT", "-u", "NO_COLOR"])
-            .args(["TERM=xterm-256color", "LC_ALL=C.UTF-8"])
+            .args([
+                "TERM=xterm-256color",
+                "LC_ALL=C.UTF-8",
+                "PUMICE_LOCK_DIR=locks",
+            ])
             .args(environment)
             .arg(env!("CARGO_BIN_EXE_pumice"))
             .args(Self::arguments(more));

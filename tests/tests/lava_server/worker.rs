@@ -177,6 +177,7 @@ fn start(job: &Assigned, directory: &Path) -> Child {
     run.arg("--output-dir").arg(directory.join("output"));
     run.arg("--cache-dir").arg(directory.join("cache"));
     run.args(["--format", "plain"]);
+    run.env("PUMICE_LOCK_DIR", directory.join("locks"));
     run.stdout(log("stdout").into_parts().0);
     run.stderr(log("stderr").into_parts().0);
     run.spawn().expect("pumice can be started")

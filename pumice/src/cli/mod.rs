@@ -1,5 +1,12 @@
 //! The command line.
 
+mod hardware;
+
+pub(crate) use hardware::{
+    ConsoleArguments, HalArguments, HalCommand, LabArguments, LabDeviceArguments, ListArguments,
+    ModelsArguments, PowerArguments, PowerCommand, ServeArguments, SwitchArguments, TableFormat,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -36,6 +43,8 @@ const FIRST_STEPS: &str = "First steps:
   pumice plan job.yaml --device-type qemu          what would it do, and how long may it take?
   pumice run job.yaml --device-type qemu           do it
   pumice run job.yaml --device board-07.jinja2     the same on a board of a lab
+  pumice power status board-07                     is it on?
+  pumice console board-07                          talk to it
 
 Each command has examples: pumice run --help";
 
@@ -62,6 +71,12 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// Clean up after a job whose runner died: power off, end processes, remove files
     Recover(RecoverArguments),
+    /// Switch boards on and off, ask for their power, serve PDUs to others
+    Power(PowerArguments),
+    /// Talk to a board, or watch a job talk to it
+    Console(ConsoleArguments),
+    /// List the hardware that is plugged in
+    Hal(HalArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Print manual pages
@@ -148,6 +163,7 @@ Exit codes:
   4    the job failed by its own fault
   5    the job failed by the fault of the lab
   6    the job failed by a bug of Pumice
+  8    somebody else holds the board; nothing was touched
   130  the job was canceled";
 
 const PLAN_EXAMPLES: &str = "Examples:
