@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("power-daemon", &["hal"]),
     ("rack", &["hal"]),
+    ("suite", &["hal", "rack"]),
     ("reference-data", &[]),
 ];
 
