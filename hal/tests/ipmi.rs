@@ -1,5 +1,9 @@
 //! The command family with real programs: ipmitool against OpenIPMI's `ipmi_sim`, and scripts.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, and one that is skipped says so"
+)]
 
 mod support;
 

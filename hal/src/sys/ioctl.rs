@@ -221,10 +221,7 @@ const DISCONNECT: i32 = opcode_of_nothing(22);
 const CONNECT: i32 = opcode_of_nothing(23);
 const FLUSH_BUFFERS: Opcode = opcode::none(0x12, 97);
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the kernel keeps these numbers in an int as well"
-)]
+// The kernel keeps these numbers in an int as well.
 const fn opcode_of_nothing(number: u8) -> i32 {
     opcode::none(b'U', number) as i32
 }

@@ -123,15 +123,14 @@ impl Row {
                 return Err(format!("'environment' has the unknown place '{{{place}}}'"));
             }
         }
-        for pattern in [
+        let patterns = [
             &self.state_on,
             &self.state_off,
             &self.denied,
             &self.unreachable,
-        ] {
-            if let Some(pattern) = pattern {
-                compile(pattern, &Values::new())?;
-            }
+        ];
+        for pattern in patterns.into_iter().flatten() {
+            compile(pattern, &Values::new())?;
         }
         if self.state.is_some() != (self.state_on.is_some() && self.state_off.is_some()) {
             return Err("'state' goes with 'state-on' and 'state-off'".to_owned());
