@@ -202,7 +202,7 @@ fn read_device(path: &Path, job: ForJob<'_>, device_types: &[PathBuf]) -> Result
     }
 }
 
-fn checked(source: Source) -> Result<Device, Stop> {
+fn checked(source: &Source) -> Result<Device, Stop> {
     let problems = job::schema::check_device(&source.node);
     if !problems.is_empty() {
         return Err(source.stop(&problems));

@@ -13,11 +13,11 @@
 //! Used by tests and benchmarks; nothing a user of Pumice needs.
 #![forbid(unsafe_code)]
 
-pub mod fastboot_device;
 mod board;
 mod cable;
 mod config;
 pub mod control;
+pub mod fastboot_device;
 mod http;
 pub mod lossy;
 mod machine;

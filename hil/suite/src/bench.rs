@@ -61,7 +61,10 @@ impl Bench {
     /// What the power control says.
     pub async fn power(&mut self, action: PowerAction) -> Result<(), String> {
         let deadline = Instant::now() + SWITCH_WITHIN;
-        self.power.set(action, deadline).await.map_err(describe)
+        self.power
+            .set(action, deadline)
+            .await
+            .map_err(|error| describe(&error))
     }
 
     /// Whether it has power, as the hardware says.
@@ -70,7 +73,10 @@ impl Bench {
     /// What the power control says.
     pub async fn state(&mut self) -> Result<Option<PowerState>, String> {
         let deadline = Instant::now() + SWITCH_WITHIN;
-        self.power.state(deadline).await.map_err(describe)
+        self.power
+            .state(deadline)
+            .await
+            .map_err(|error| describe(&error))
     }
 
     /// Switches it off.
@@ -100,7 +106,7 @@ impl Bench {
     pub async fn say(&mut self, text: &str) -> Result<(), String> {
         let deadline = Instant::now() + SWITCH_WITHIN;
         let typed = self.console.write_all(text.as_bytes(), deadline).await;
-        typed.map_err(describe)
+        typed.map_err(|error| describe(&error))
     }
 
     /// Reads until `text` came, and gives what was read and the epoch of its end.
@@ -118,7 +124,7 @@ impl Bench {
             };
             let chunk = match read {
                 Err(_) => return Err(missing("silence")),
-                Ok(Err(error)) => return Err(describe(error)),
+                Ok(Err(error)) => return Err(describe(&error)),
                 Ok(Ok(chunk)) if chunk.is_end() => return Err(missing("the end")),
                 Ok(Ok(_)) if seen.len() > MUCH => return Err(missing("a flood")),
                 Ok(Ok(chunk)) => chunk,
@@ -126,7 +132,9 @@ impl Bench {
             // What is looked for may be cut by the ends of reads.
             let from = seen.len().saturating_sub(text.len());
             seen.extend_from_slice(&buffer[..chunk.length]);
-            let found = seen[from..].windows(text.len()).any(|window| window == text.as_bytes());
+            let found = seen[from..]
+                .windows(text.len())
+                .any(|window| window == text.as_bytes());
             if found {
                 return Ok((String::from_utf8_lossy(&seen).into_owned(), chunk.epoch));
             }
@@ -141,7 +149,7 @@ impl Bench {
         let deadline = Instant::now() + time;
         let (mut seen, mut buffer) = (Vec::new(), vec![0; 4096]);
         while let Ok(read) = timeout_at(deadline, self.console.read(&mut buffer)).await {
-            let chunk = read.map_err(describe)?;
+            let chunk = read.map_err(|error| describe(&error))?;
             if chunk.is_end() {
                 break;
             }
@@ -151,7 +159,7 @@ impl Bench {
     }
 }
 
-fn describe(error: HalError) -> String {
+fn describe(error: &HalError) -> String {
     match error.hint() {
         Some(hint) => format!("{error} ({hint})"),
         None => error.to_string(),

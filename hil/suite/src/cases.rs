@@ -22,12 +22,24 @@ type Running<'a> = Pin<Box<dyn Future<Output = Result<Outcome, String>> + 'a>>;
 /// All of them, in the order in which they run.
 pub const CASES: &[Case] = &[
     case("off-is-silent", |bench| Box::pin(off_is_silent(bench))),
-    case("on-reaches-the-prompt", |bench| Box::pin(on_reaches_the_prompt(bench))),
-    case("state-reads-back", |bench| Box::pin(state_reads_back(bench))),
-    case("on-twice-changes-nothing", |bench| Box::pin(on_twice(bench))),
-    case("typed-text-is-whole", |bench| Box::pin(typed_text_is_whole(bench))),
-    case("break-does-no-harm", |bench| Box::pin(break_does_no_harm(bench))),
-    case("reset-is-a-new-life", |bench| Box::pin(reset_is_a_new_life(bench))),
+    case("on-reaches-the-prompt", |bench| {
+        Box::pin(on_reaches_the_prompt(bench))
+    }),
+    case("state-reads-back", |bench| {
+        Box::pin(state_reads_back(bench))
+    }),
+    case("on-twice-changes-nothing", |bench| {
+        Box::pin(on_twice(bench))
+    }),
+    case("typed-text-is-whole", |bench| {
+        Box::pin(typed_text_is_whole(bench))
+    }),
+    case("break-does-no-harm", |bench| {
+        Box::pin(break_does_no_harm(bench))
+    }),
+    case("reset-is-a-new-life", |bench| {
+        Box::pin(reset_is_a_new_life(bench))
+    }),
     case("console-stays", |bench| Box::pin(console_stays(bench))),
 ];
 
@@ -56,7 +68,9 @@ async fn off_is_silent(bench: &mut Bench) -> Result<Outcome, String> {
     bench.read_for(SILENCE).await?;
     bench.say("\r").await?;
     let said = bench.read_for(SILENCE).await?;
-    require(said.is_empty(), || format!("without power it says {said:?}"))
+    require(said.is_empty(), || {
+        format!("without power it says {said:?}")
+    })
 }
 
 async fn on_reaches_the_prompt(bench: &mut Bench) -> Result<Outcome, String> {
@@ -83,7 +97,9 @@ async fn on_twice(bench: &mut Bench) -> Result<Outcome, String> {
     to_prompt(bench).await?;
     bench.power(PowerAction::On).await?;
     let said = bench.read_for(SILENCE).await?;
-    require(said.is_empty(), || format!("switching on what is on made it say {said:?}"))
+    require(said.is_empty(), || {
+        format!("switching on what is on made it say {said:?}")
+    })
 }
 
 async fn typed_text_is_whole(bench: &mut Bench) -> Result<Outcome, String> {
@@ -125,7 +141,9 @@ async fn reset_is_a_new_life(bench: &mut Bench) -> Result<Outcome, String> {
     let before = bench.interrupt().await?;
     bench.power(PowerAction::Reset).await?;
     let after = bench.interrupt().await?;
-    require(after > before, || format!("epoch {before} before and {after} after a reset"))
+    require(after > before, || {
+        format!("epoch {before} before and {after} after a reset")
+    })
 }
 
 async fn console_stays(bench: &mut Bench) -> Result<Outcome, String> {

@@ -82,10 +82,7 @@ pub(crate) fn adapter_serial(console: Option<&ConsoleTarget>) -> Option<String> 
 }
 
 /// Whether a board may be used, by the serial number of its console's adapter.
-pub(crate) fn check_serial(
-    found: Option<&str>,
-    listed: &BTreeSet<String>,
-) -> Result<(), String> {
+pub(crate) fn check_serial(found: Option<&str>, listed: &BTreeSet<String>) -> Result<(), String> {
     match found {
         Some(serial) if listed.contains(serial) => Ok(()),
         Some(serial) => Err(format!(

@@ -105,7 +105,7 @@ impl Suite {
         for case in CASES {
             let begun = Instant::now();
             let outcome = (case.run)(&mut bench).await;
-            let outcome = outcome.unwrap_or_else(|why| Outcome::Failed(why));
+            let outcome = outcome.unwrap_or_else(Outcome::Failed);
             report(case.name, outcome, begun.elapsed());
         }
         if let Err(why) = bench.switch_off().await {

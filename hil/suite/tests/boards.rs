@@ -26,7 +26,9 @@ async fn every_case_holds_on_every_board() {
     let mut config = RackConfig::built_in().unwrap().only(&boards).unwrap();
     config.pdu = PduConfig::default();
     let directory = tempfile::tempdir().unwrap();
-    let rack = Rack::start(config, &directory.path().join("rack")).await.unwrap();
+    let rack = Rack::start(config, &directory.path().join("rack"))
+        .await
+        .unwrap();
     for (board, why) in rack.left_out() {
         eprintln!("SKIPPED: board {board} cannot run here: {why} (see `tools/packages rack`)");
     }
@@ -52,7 +54,13 @@ async fn a_board_whose_serial_number_is_not_listed_is_not_touched() {
     fs_err::write(path("suite.toml"), text).unwrap();
     let suite = Suite::from_file(&path("suite.toml")).unwrap();
     let reports = suite.run(|_| ()).await;
-    let [Report { outcome: Outcome::Refused(why), .. }] = &reports[..] else {
+    let [
+        Report {
+            outcome: Outcome::Refused(why),
+            ..
+        },
+    ] = &reports[..]
+    else {
         panic!("{reports:?}");
     };
     assert!(why.contains("no USB adapter with a serial number"), "{why}");

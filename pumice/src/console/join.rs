@@ -104,7 +104,7 @@ async fn watch(
             }
             bytes = typed.recv(), if typing => match bytes {
                 None => typing = false,
-                Some(bytes) if leaves(keys.take(&bytes)) => return Ok(Exit::Complete),
+                Some(bytes) if leaves(&keys.take(&bytes)) => return Ok(Exit::Complete),
                 Some(_) => {}
             },
             () = sleep_until(leave_at.unwrap_or_else(Instant::now)), if leave_at.is_some() => {
@@ -114,7 +114,7 @@ async fn watch(
     }
 }
 
-fn leaves(typed: Vec<Typed>) -> bool {
+fn leaves(typed: &[Typed]) -> bool {
     typed.contains(&Typed::Command(Command::Leave))
 }
 
