@@ -161,7 +161,7 @@ pub(crate) fn device_file(path: &Path, device_types: &[PathBuf]) -> Result<Devic
         context: &Map::new(),
         device_type: None,
     };
-    let mut device = checked(read_device(path, job, device_types)?)?;
+    let mut device = checked(&read_device(path, job, device_types)?)?;
     if device.hostname.is_empty() {
         device.hostname = host(path).unwrap_or_default();
     }
@@ -175,12 +175,12 @@ fn device(definition: &Definition, arguments: &DeviceArguments) -> Result<Device
         device_type: definition.device_type.as_deref(),
     };
     let Some(path) = &arguments.device else {
-        return checked(rendered_type(job, arguments)?);
+        return checked(&rendered_type(job, arguments)?);
     };
     if is_template(path) && !arguments.define.is_empty() {
         message::warning("-D sets variables of a device type; with a device file it has no effect");
     }
-    checked(read_device(path, job, &arguments.device_types)?)
+    checked(&read_device(path, job, &arguments.device_types)?)
 }
 
 fn is_template(path: &Path) -> bool {
