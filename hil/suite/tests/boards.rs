@@ -1,4 +1,9 @@
 //! Every case on every board: those of the rack, or, with `PUMICE_SUITE=suite.toml`, real ones.
+#![allow(
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and shows each case"
+)]
 
 use rack::{PduConfig, Rack, RackConfig};
 use std::{path::Path, time::Instant};
