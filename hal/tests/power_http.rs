@@ -1,17 +1,25 @@
 //! HTTP PDUs: the bytes of every row, and devices that misbehave.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "power_http/devices.rs"]
+mod devices;
+#[path = "power_http/login.rs"]
+mod login;
+#[path = "power_http/stub.rs"]
+mod stub;
 mod support;
+#[path = "power_http/tls.rs"]
+mod tls;
 
+use devices::{device, outlet_of};
 use hal::{
     ErrorKind, HalError,
     console::EpochCounter,
-    lab::{PduConfig, Secret},
+    lab::PduConfig,
     power::{
         Outlet, OutletPower, OutletTiming, Pdu, PowerAction, PowerControl, PowerState, SharedPdu,
         models::{Models, Tested},
     },
-    process::{Command, CommandLine},
 };
 use std::{
     fmt::Write,
@@ -19,111 +27,9 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use support::{soon, wait_for};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-    task::JoinHandle,
-    time::Instant,
-};
-
-/// It needs escaping wherever it goes.
-const PASSWORD: &str = "p&s/1 %";
-
-/// A server that keeps every request and answers with what `answer` makes of it: the bytes of an
-/// answer, or nothing and an open connection for ever.
-struct Stub {
-    address: String,
-    requests: Arc<Mutex<Vec<String>>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Stub {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Stub {
-    async fn start(answer: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let heard = requests.clone();
-        let answer = Arc::new(answer);
-        let task = tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let (heard, answer) = (heard.clone(), answer.clone());
-                tokio::spawn(async move {
-                    let Some(request) = read_request(&mut stream).await else {
-                        return;
-                    };
-                    heard.lock().unwrap().push(request.clone());
-                    match answer(&request) {
-                        Some(bytes) => {
-                            let _ = stream.write_all(&bytes).await;
-                            let _ = stream.shutdown().await;
-                        }
-                        None => std::future::pending().await,
-                    }
-                });
-            }
-        });
-        Self {
-            address,
-            requests,
-            task,
-        }
-    }
-
-    fn taken(&self) -> Vec<String> {
-        std::mem::take(&mut self.requests.lock().unwrap())
-    }
-
-    fn config(&self, model: &str) -> PduConfig {
-        PduConfig {
-            name: "rack1".to_owned(),
-            model: model.to_owned(),
-            address: Some(format!("http://{}", self.address)),
-            username: Some("me".to_owned()),
-            password: Some(Secret::new(PASSWORD)),
-            timeout: Some(Duration::from_secs(20)),
-            ..PduConfig::default()
-        }
-    }
-}
-
-async fn read_request(stream: &mut tokio::net::TcpStream) -> Option<String> {
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("Content-Length: "));
-            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
-                return Some(text);
-            }
-        }
-        let mut buffer = [0; 4096];
-        match stream.read(&mut buffer).await {
-            Ok(length @ 1..) => bytes.extend_from_slice(&buffer[..length]),
-            _ => return None,
-        }
-    }
-}
-
-fn ok(body: &str) -> Option<Vec<u8>> {
-    answer("200 OK", "", body)
-}
-
-fn answer(status: &str, headers: &str, body: &str) -> Option<Vec<u8>> {
-    let length = body.len();
-    Some(
-        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
-            .into_bytes(),
-    )
-}
+use stub::{PASSWORD, Stub, answer, ok};
+use support::soon;
+use tokio::{net::TcpListener, time::Instant};
 
 fn open(config: &PduConfig) -> Box<dyn Pdu> {
     Models::built_in().unwrap().open(config).unwrap()
@@ -131,96 +37,6 @@ fn open(config: &PduConfig) -> Box<dyn Pdu> {
 
 fn outlet(name: &str) -> Outlet {
     name.parse().unwrap()
-}
-
-/// What a device of `model` whose second outlet is on or off says, to whatever it is asked.
-fn says(model: &str, on: bool) -> String {
-    let bit = u8::from(on);
-    let word = if on { "On" } else { "Off" };
-    let lower = word.to_lowercase();
-    let upper = word.to_uppercase();
-    match model {
-        "ip9850" => format!("<p>p61=0,p62={bit},p63=0,p64=0</p>"),
-        "digipower" => format!("<p>0,1,2,3,4,5,6,7,8,9,0,{bit},0,0,0,0,0,0</p>"),
-        "digitalloggers_http" => format!("<div id=\"state\">{:02x}</div>", 0xfd | bit << 1),
-        "digitalloggers_restapi" => format!("[{on}]"),
-        "eg_pms2_network" => {
-            format!("<a href=\"login.html\">Log Out</a> var sockstates = [0,{bit},1,1];")
-        }
-        "esphome-http" => format!("{{\"id\":\"switch-2\",\"state\":\"{upper}\",\"value\":{on}}}"),
-        "eth008" => format!("Status: 0{bit}000000"),
-        "gude" => format!("<td>Power Port 1</td>OFF\n<td>Power Port 2</td><td>{upper}</td>"),
-        "gude24" => {
-            format!("<meta content=\"Power Port 1,0\">\n<meta content=\"Power Port 2,{bit}\">")
-        }
-        "gude8316" => {
-            format!("<meta content=\"Power Port ,0\">\n<meta content=\"Power Port ,{bit}\">")
-        }
-        "gude8031" => format!("{{\"outputs\":[{{\"state\":0}},{{\"state\":{bit}}}]}}"),
-        "home-assistant-http" => format!("{{\"entity_id\":\"switch.2\",\"state\":\"{lower}\"}}"),
-        "intellinet" => format!("<response><outletStat2>{lower}</outletStat2></response>"),
-        "lxa-iobus" => format!("{{\"code\":0,\"error_message\":\"\",\"result\":{bit}}}"),
-        "lxa-tac" => format!("\"{word}\""),
-        "lxa-tac-output" => on.to_string(),
-        "mfi_mpower" => format!(
-            "{{\"status\":\"success\",\"sensors\":[{{\"port\":1,\"output\":0}},{{\"port\":2,\"output\":{bit}}}]}}"
-        ),
-        "netio" => format!("<html>0 {bit} 1 1</html>"),
-        "netiojson" => {
-            format!("{{\"Outputs\":[{{\"ID\":1,\"State\":0}},{{\"ID\":2,\"State\":{bit}}}]}}")
-        }
-        "pe6216" => format!("<OutletRelay><02>{upper}</02></OutletRelay>"),
-        "servertechpro2" => format!("{{\"id\":\"AA2\",\"state\":\"{word}\"}}"),
-        "SERVO" => "<methodResponse><params></params></methodResponse>".to_owned(),
-        "shelly_gen1" => format!("{{\"ison\":{on},\"has_timer\":false}}"),
-        "shelly_gen2" => format!(
-            "{{\"id\":1,\"result\":{{\"was_on\":{},\"output\":{on}}}}}",
-            !on
-        ),
-        "tasmota" => format!("{{\"POWER2\":\"{upper}\"}}"),
-        "sonoff_s20_tasmota" => format!("{{\"POWER\":\"{upper}\"}}"),
-        "tinycontrol" => format!("<response><out1>1</out1><out2>{bit}</out2></response>"),
-        "tinycontrol_tcpdu" => format!("{{\"out1\":1,\"out2\":{bit}}}"),
-        "ubus" => {
-            let status = if on { "Searching" } else { "Disabled" };
-            format!(
-                "{{\"id\":1,\"result\":[0,{{\"ports\":{{\"lan2\":{{\"status\":\"{status}\"}}}}}}]}}"
-            )
-        }
-        _ => bit.to_string(),
-    }
-}
-
-fn outlet_of(model: &str) -> Outlet {
-    outlet(match model {
-        "lxa-iobus" => "IOMux-1/out0",
-        "lxa-tac" => "dut",
-        "lxa-tac-output" => "output/out_0/asserted",
-        "servertechpro2" => "AA2",
-        "SERVO" => "power_state",
-        "sonoff_s20_tasmota" => "1",
-        _ => "2",
-    })
-}
-
-/// A device of `model` that follows `state` and wants the login that its row sends.
-async fn device(model: &str, state: Arc<Mutex<bool>>) -> Stub {
-    let model = model.to_owned();
-    Stub::start(move |request| {
-        let digest = ["esphome-http", "digitalloggers_restapi", "shelly_gen2"];
-        if digest.contains(&model.as_str()) && !request.contains("\r\nAuthorization: Digest ") {
-            let challenge = "WWW-Authenticate: Digest realm=\"x\", nonce=\"abc\", qop=\"auth\", \
-                             algorithm=SHA-256\r\n";
-            return answer("401 Unauthorized", challenge, "");
-        }
-        let cookie = if model == "mfi_mpower" {
-            "Set-Cookie: SESSION=123; Path=/\r\n"
-        } else {
-            ""
-        };
-        answer("200 OK", cookie, &says(&model, *state.lock().unwrap()))
-    })
-    .await
 }
 
 /// A request as it is to be seen by people: what changes with each run is left out.
@@ -468,59 +284,6 @@ async fn nobody_there() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_missing_is_asked_for() {
-    let wants = |_: &str| {
-        answer(
-            "401 Unauthorized",
-            "WWW-Authenticate: Digest nonce=\"1\"\r\n",
-            "",
-        )
-    };
-    let stub = Stub::start(wants).await;
-    let mut config = stub.config("gude8031");
-    (config.username, config.password) = (None, None);
-    let error = open(&config).read(&outlet("1"), soon()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-    assert!(
-        error.hint().unwrap().starts_with("it needs a login"),
-        "{:?}",
-        error.hint()
-    );
-    assert_eq!(
-        stub.taken().len(),
-        1,
-        "without a login there is nothing to try"
-    );
-    // With a wrong one it is tried once as the row says, and once as the device wants it.
-    let error = open(&stub.config("gude8031"))
-        .read(&outlet("1"), soon())
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-    assert_eq!(stub.taken().len(), 2);
-    let refuses = |_: &str| ok("{\"WARNING\":\"Need user=<username>&password=<password>\"}");
-    let stub = Stub::start(refuses).await;
-    let error = open(&stub.config("tasmota"))
-        .read(&outlet("1"), soon())
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
-}
-
-#[tokio::test]
-async fn a_login_page_that_refuses_stops_the_exchange() {
-    let stub = Stub::start(|_| ok("wrong password: p&s/1 %")).await;
-    let result = open(&stub.config("energenie"))
-        .switch(&outlet("1"), PowerState::On, soon())
-        .await;
-    let error = result.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Protocol);
-    assert!(error.hint().unwrap().contains("login"));
-    check(&error);
-    assert_eq!(stub.taken().len(), 1);
-}
-
-#[tokio::test]
 async fn a_device_may_redirect_within_itself() {
     let stub = Stub::start(|request| match request.starts_with("GET /moved") {
         true => ok("{\"outputs\":[{\"state\":1}]}"),
@@ -619,111 +382,6 @@ async fn an_outlet_that_is_about_to_move_is_asked_again() {
     config.timeout = Some(Duration::from_millis(500));
     let error = open(&config).read(&outlet("1"), soon()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-}
-
-#[tokio::test]
-async fn certificates() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = |name: &str| directory.path().join(name);
-    let openssl = || CommandLine::new("openssl");
-    let make = openssl()
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
-        .args(["-nodes", "-subj", "/CN=pdu", "-days", "2", "-keyout"])
-        .arg(path("key"))
-        .arg("-out")
-        .arg(path("certificate"));
-    let Ok(made) = Command::new(make).output(soon()).await else {
-        eprintln!("SKIPPED: no openssl here, to be a server with a certificate of its own");
-        return;
-    };
-    assert!(made.exit.success());
-    let print = openssl()
-        .args(["x509", "-noout", "-fingerprint", "-sha256", "-in"])
-        .arg(path("certificate"));
-    let printed = Command::new(print).output(soon()).await.unwrap().stdout;
-    let printed = String::from_utf8(printed).unwrap();
-    let fingerprint = printed.trim().split_once('=').unwrap().1.to_owned();
-    let log = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path("log"))
-        .unwrap();
-    let serve = openssl()
-        .args(["s_server", "-accept", "127.0.0.1:0", "-www", "-key"])
-        .arg(path("key"))
-        .arg("-cert")
-        .arg(path("certificate"));
-    let _server = Command::new(serve).spawn(Some(log)).unwrap();
-    let address = wait_for(|| {
-        let log = fs_err::read_to_string(path("log")).unwrap();
-        let address = log
-            .lines()
-            .find_map(|line| line.strip_prefix("ACCEPT "))
-            .map(str::to_owned);
-        address.ok_or(log)
-    })
-    .await;
-
-    let read = async |extra: toml::Table| {
-        let mut config = Stub::start(|_| None).await.config("http");
-        config.address = Some(format!("https://{address}"));
-        config.options = toml::toml! {
-            on = "GET /"
-            off = "GET /"
-            state = "GET /"
-            show = { regex = "Protocol", on = "Protocol" }
-        };
-        config.options.extend(extra);
-        open(&config).read(&outlet("1"), soon()).await
-    };
-    let error = read(toml::Table::new()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
-    let host_trusts_somebody = !error.to_string().contains("ca-certificates");
-    if host_trusts_somebody {
-        assert!(error.hint().unwrap().contains("'fingerprint'"), "{error}");
-    }
-    let on = Some(PowerState::On);
-    assert_eq!(read(toml::toml! { insecure = true }).await.unwrap(), on);
-    let own = toml::Table::from_iter([("fingerprint".to_owned(), fingerprint.clone().into())]);
-    assert_eq!(read(own).await.unwrap(), on);
-    let other = if fingerprint.starts_with('0') {
-        '1'
-    } else {
-        '0'
-    };
-    let other = format!("{other}{}", &fingerprint[1..]);
-    let other = toml::Table::from_iter([("fingerprint".to_owned(), other.into())]);
-    let error = read(other).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Protocol);
-    let seen = fingerprint.replace(':', "").to_lowercase();
-    assert!(error.to_string().contains(&seen), "{error}");
-}
-
-#[tokio::test]
-async fn https_to_a_server_without_it() {
-    let stub = Stub::start(|_| ok("1")).await;
-    let mut config = stub.config("gude8031");
-    config.address = Some(format!("https://{}", stub.address));
-    config.options = toml::toml! { insecure = true };
-    let error = open(&config)
-        .read(&outlet("1"), Instant::now() + Duration::from_secs(3))
-        .await;
-    let error = error.unwrap_err();
-    check(&error);
-    assert!(
-        matches!(
-            error.kind(),
-            ErrorKind::Protocol | ErrorKind::Timeout | ErrorKind::Closed
-        ),
-        "{error}"
-    );
 }
 
 #[test]

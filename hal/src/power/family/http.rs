@@ -5,7 +5,9 @@
 //! host, never reads more than 256 KiB, and keeps no connection or login between requests.
 
 mod client;
+mod cookies;
 mod digest;
+mod failure;
 mod judge;
 mod row;
 mod template;
@@ -20,7 +22,9 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use client::{Device, Failure, Session};
+use client::Device;
+use cookies::Session;
+use failure::Failure;
 use judge::Shown;
 use row::{Request, Row};
 use std::{sync::Arc, time::Duration};

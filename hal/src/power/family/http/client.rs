@@ -1,14 +1,16 @@
 //! Requests to one device: one at a time, bounded in time and size, and never to another host.
 
 use super::{
+    cookies::Session,
     digest::Challenge,
+    failure::{Failure, innermost, sort},
     judge::excerpt,
     row::{Auth, Request, Row},
     template::{self, Escape, Values},
     tls,
 };
 use crate::{
-    error::{self, ErrorKind, HalError},
+    error::{ErrorKind, HalError},
     lab::{PduConfig, Secret},
 };
 use reqwest::{
@@ -16,14 +18,12 @@ use reqwest::{
     header::{self, HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
-use std::{error::Error, io};
+use std::io;
 
 /// The longest answer that is read.
 const LARGEST_ANSWER: usize = 256 * 1024;
 /// How many redirects within the device are followed.
 const REDIRECTS: usize = 3;
-/// How many cookies of a login are kept.
-const MOST_COOKIES: usize = 16;
 
 /// A device and the login to it.
 pub(super) struct Device {
@@ -37,51 +37,12 @@ pub(super) struct Device {
     client: Option<Client>,
 }
 
-/// What belongs to one login: cookies.
-#[derive(Default)]
-pub(super) struct Session {
-    cookies: Vec<(String, String)>,
-}
-
 /// A request with everything filled in.
 struct Ready {
     method: Method,
     url: Url,
     headers: HeaderMap,
     body: Option<String>,
-}
-
-/// What went wrong, with a text that may quote the device.
-pub(super) struct Failure {
-    kind: ErrorKind,
-    what: String,
-    hint: Option<&'static str>,
-    source: Option<io::Error>,
-}
-
-impl Failure {
-    pub(super) fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
-        Self {
-            kind,
-            what: what.into(),
-            hint: None,
-            source: None,
-        }
-    }
-
-    pub(super) fn hint(mut self, hint: &'static str) -> Self {
-        self.hint = Some(hint);
-        self
-    }
-
-    /// What the answer should have said.
-    pub(super) fn answer(what: impl AsRef<str>) -> Self {
-        Self::new(
-            ErrorKind::Protocol,
-            format!("its answer is not as expected: {}", what.as_ref()),
-        )
-        .hint("is it of another model than the lab file says, or does it need a login?")
-    }
 }
 
 const LOGIN_HINT: &str = "set 'username' and 'password' in the lab file, or correct them";
@@ -424,33 +385,6 @@ impl Device {
     }
 }
 
-impl Session {
-    /// Keeps the cookies of an answer.
-    fn keep(&mut self, response: &Response) {
-        for cookie in response.headers().get_all(header::SET_COOKIE) {
-            let text = String::from_utf8_lossy(cookie.as_bytes());
-            let pair = text.split(';').next().and_then(|pair| pair.split_once('='));
-            let Some((name, value)) = pair else {
-                continue;
-            };
-            self.cookies.retain(|(known, _)| known != name.trim());
-            if self.cookies.len() < MOST_COOKIES {
-                self.cookies
-                    .push((name.trim().to_owned(), value.trim().to_owned()));
-            }
-        }
-    }
-
-    fn header(&self) -> Option<String> {
-        let pairs: Vec<_> = self
-            .cookies
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        (!pairs.is_empty()).then(|| pairs.join("; "))
-    }
-}
-
 fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Failure> {
     let wrong = || {
         Failure::new(
@@ -488,86 +422,4 @@ fn nonce() -> Result<String, Failure> {
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|error| Failure::new(ErrorKind::Other, io::Error::from(error).to_string()))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Sorts an error of the client. Its own words are of no use; those of its cause are.
-fn sort(error: &reqwest::Error) -> Failure {
-    if let Some(tls) = find::<rustls::Error>(error) {
-        let what = format!("the encryption fails: {tls}");
-        let hint = match tls {
-            rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => {
-                "if the certificate is its own, give its SHA-256 as the option 'fingerprint' \
-                 (or accept every one with 'insecure = true')"
-            }
-            _ => "does it speak https there, and TLS 1.2 or newer?",
-        };
-        return Failure::new(ErrorKind::Protocol, what).hint(hint);
-    }
-    let detail = innermost(error);
-    if whole(error).contains("dns error") {
-        return Failure::new(
-            ErrorKind::NotFound,
-            format!("its name has no address: {detail}"),
-        )
-        .hint("check the address in the lab file");
-    }
-    if let Some(cause) = find::<io::Error>(error) {
-        let kind = error::kind_of(cause);
-        let what = format!("it cannot be reached: {}", error::reason(cause));
-        return Failure {
-            source: Some(io::Error::new(cause.kind(), cause.to_string())),
-            ..Failure::new(kind, what)
-        };
-    }
-    if error.is_timeout() {
-        return Failure::new(ErrorKind::Timeout, "it does not answer in time");
-    }
-    if detail.contains("connection closed") {
-        return Failure::new(
-            ErrorKind::Closed,
-            "it closes the connection without an answer",
-        );
-    }
-    Failure::new(
-        ErrorKind::Protocol,
-        format!("it does not answer with HTTP: {detail}"),
-    )
-    .hint("is there another device at this address?")
-}
-
-/// The first error of this type among the causes, also inside of I/O errors.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        let inner = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        if let Some(found) = inner.and_then(|inner| find::<E>(inner)) {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
-
-fn whole(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,0 +1,223 @@
+//! What every method of the client is made of: a command, perhaps its data, and the responses.
+//!
+//! Keeps account of where in an exchange the connection is, so that one that was broken off is
+//! never taken for one that is ready. Knows no command by its meaning.
+
+use super::{
+    Fastboot,
+    reply::{Progress, Replies, Reply},
+};
+use crate::{
+    error::{ErrorKind, HalError},
+    fastboot::{
+        feed::{Feed, source_failed},
+        image::Download,
+        protocol::{Command, MAX_DOWNLOAD, MAX_RESPONSE, Response, shorten},
+        refusal::refused,
+        transport::Transport,
+    },
+};
+use std::future::Future;
+use tokio::time::{Instant, timeout_at};
+
+/// What the connection is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Session {
+    /// The device waits for a command.
+    Ready,
+    /// The device left, as it was told to: it has to be found again.
+    Left,
+    /// A command was sent and its end was not seen.
+    InCommand,
+    /// The device takes what comes for data.
+    InData,
+}
+
+/// What decides about a command.
+pub(super) enum Answer {
+    Done,
+    Data(u32),
+}
+
+impl<T: Transport> Fastboot<T> {
+    /// A command after which the device is gone.
+    pub(super) async fn leave(
+        &mut self,
+        command: &str,
+        progress: impl FnMut(Progress<'_>) + Send,
+        deadline: Instant,
+    ) -> Result<Reply, HalError> {
+        let reply = self.command(command, progress, deadline).await?;
+        self.session = Session::Left;
+        Ok(reply)
+    }
+
+    /// A command without data.
+    pub(super) async fn exchange(
+        &mut self,
+        command: &Command,
+        progress: impl FnMut(Progress<'_>) + Send,
+        deadline: Instant,
+    ) -> Result<Reply, HalError> {
+        let mut replies = Replies::default();
+        self.begin(command, deadline).await?;
+        match self
+            .answer(command, &mut replies, progress, deadline)
+            .await?
+        {
+            Answer::Done => {
+                self.session = Session::Ready;
+                Ok(replies.into_reply())
+            }
+            Answer::Data(_) => Err(self.garbled(command, "DATA, though no data is to come")),
+        }
+    }
+
+    pub(super) async fn send_download(
+        &mut self,
+        download: Download,
+        mut progress: impl FnMut(Progress<'_>) + Send,
+        deadline: Instant,
+    ) -> Result<Reply, HalError> {
+        let Download { size, reader } = download;
+        let announced = u32::try_from(size).ok().filter(|size| *size > 0);
+        let Some(announced) = announced else {
+            let message = format!(
+                "cannot send {size} bytes to {}: a download has 1 to {MAX_DOWNLOAD}",
+                self.description()
+            );
+            let device = self.description();
+            return Err(HalError::new(ErrorKind::InvalidInput, device, message));
+        };
+        let command = Command::download(announced);
+        let mut replies = Replies::default();
+        self.begin(&command, deadline).await?;
+        match self
+            .answer(&command, &mut replies, &mut progress, deadline)
+            .await?
+        {
+            Answer::Data(size) if size == announced => {}
+            Answer::Data(other) => {
+                let got = format!("DATA for {other} bytes");
+                return Err(self.garbled(&command, &got));
+            }
+            Answer::Done => return Err(self.garbled(&command, "OKAY instead of DATA")),
+        }
+        self.session = Session::InData;
+        let mut feed = Feed::start(reader, size, self.transport.chunk_size());
+        let sending = async {
+            let mut sent = 0;
+            while let Some(chunk) = feed.next().await {
+                let chunk =
+                    chunk.map_err(|error| source_failed(self.transport.description(), error))?;
+                sent += chunk.len() as u64;
+                self.transport.send_data(chunk).await?;
+                progress(Progress::Sent {
+                    bytes: sent,
+                    total: size,
+                });
+            }
+            self.transport.finish_data().await
+        };
+        let sending = timeout_at(deadline, sending).await;
+        sending.map_err(|_| self.late(&command))??;
+        self.session = Session::InCommand;
+        match self
+            .answer(&command, &mut replies, progress, deadline)
+            .await?
+        {
+            Answer::Done => self.session = Session::Ready,
+            Answer::Data(_) => return Err(self.garbled(&command, "DATA twice")),
+        }
+        Ok(replies.into_reply())
+    }
+
+    /// Makes the connection fit for a command, and sends it.
+    pub(super) async fn begin(
+        &mut self,
+        command: &Command,
+        deadline: Instant,
+    ) -> Result<(), HalError> {
+        if self.session != Session::Ready {
+            self.reconnect(deadline).await?;
+        }
+        self.session = Session::InCommand;
+        let sending = timeout_at(deadline, self.transport.send(command.as_bytes())).await;
+        sending.map_err(|_| self.late(command))?
+    }
+
+    /// Reads responses until the one that decides. After a FAIL the device waits for the next
+    /// command.
+    pub(super) async fn answer(
+        &mut self,
+        command: &Command,
+        replies: &mut Replies,
+        mut progress: impl FnMut(Progress<'_>) + Send,
+        deadline: Instant,
+    ) -> Result<Answer, HalError> {
+        let mut buffer = [0; MAX_RESPONSE];
+        loop {
+            let receiving = timeout_at(deadline, self.transport.receive(&mut buffer)).await;
+            let length = receiving.map_err(|_| self.late(command))??;
+            let response = Response::parse(&buffer[..length])
+                .map_err(|error| self.garbled(command, &error.to_string()))?;
+            let (text, ends_line) = match response {
+                Response::Okay(value) => {
+                    replies.value = value;
+                    return Ok(Answer::Done);
+                }
+                Response::Fail(reason) => {
+                    self.session = Session::Ready;
+                    return Err(refused(self.description(), command, &reason));
+                }
+                Response::Data(size) => return Ok(Answer::Data(size)),
+                Response::Info(text) => (text, true),
+                Response::Text(text) => (text, false),
+            };
+            progress(Progress::Info(&text));
+            if !replies.add(&text, ends_line) {
+                return Err(self.garbled(command, "more text than any command has"));
+            }
+        }
+    }
+
+    /// Waits for `future` until `deadline`.
+    pub(super) async fn before<F: Future>(
+        &self,
+        deadline: Instant,
+        what: &str,
+        future: F,
+    ) -> Result<F::Output, HalError> {
+        timeout_at(deadline, future).await.map_err(|_| {
+            let device = self.description();
+            let message = format!("the {what} for fastboot device {device} was not ready in time");
+            HalError::new(ErrorKind::Timeout, device, message)
+        })
+    }
+
+    pub(super) fn late(&self, command: &Command) -> HalError {
+        let device = self.description();
+        let doing = if self.session == Session::InData {
+            "did not take all data of"
+        } else {
+            "did not answer"
+        };
+        let message = format!("fastboot device {device} {doing} '{command}' in time");
+        HalError::new(ErrorKind::Timeout, device, message)
+    }
+
+    pub(super) fn garbled(&self, command: &Command, got: &str) -> HalError {
+        let device = self.description();
+        let got = shorten(got, 200);
+        let message = format!("fastboot device {device} answered '{command}' with nonsense: {got}");
+        HalError::new(ErrorKind::Protocol, device, message)
+    }
+
+    pub(super) fn half_a_download(&self) -> HalError {
+        let device = self.description();
+        let message = format!(
+            "fastboot device {device} waits for the rest of a download that was broken off"
+        );
+        HalError::new(ErrorKind::Closed, device, message).with_hint("reset the board")
+    }
+}
