@@ -34,8 +34,8 @@ pub struct GadgetOptions {
     pub controller: String,
     /// Its serial number.
     pub serial: String,
-    /// Where to leave what was flashed: a file for each partition, written after each command
-    /// that changed it.
+    /// Where to leave what was flashed: a file for each partition, written before each command
+    /// that changed it is answered.
     pub directory: PathBuf,
 }
 
@@ -52,39 +52,33 @@ pub fn serve_gadget(mut device: Device, options: &GadgetOptions) -> Result<(), H
             gadget.pause(Duration::from_millis(10));
             continue;
         };
+        let command = match taken {
+            Taken::Command => device.contents().commands().pop().unwrap_or_default(),
+            Taken::Data => String::new(),
+        };
+        // Before the answer: a host that was told OKAY finds the file complete.
+        save(&device, &command, options)?;
         while let Some(answer) = device.answer() {
             if gadget.input.write_all(&answer).is_err() {
                 break;
             }
         }
-        if taken == Taken::Command {
-            after_command(&device, &gadget, options)?;
+        if command.starts_with("reboot") {
+            gadget.reboot(options)?;
         }
     }
     Ok(())
 }
 
-/// Saves what changed, and leaves where the command was to.
-fn after_command(
-    device: &Device,
-    gadget: &Gadget,
-    options: &GadgetOptions,
-) -> Result<(), HalError> {
-    let commands = device.contents().commands();
-    let last = commands.last().map_or("", String::as_str);
-    if let Some((_, partition)) = last.split_once(':')
-        && (last.starts_with("flash:") || last.starts_with("erase:"))
+/// Leaves in a file what `command` changed.
+fn save(device: &Device, command: &str, options: &GadgetOptions) -> Result<(), HalError> {
+    if let Some((_, partition)) = command.split_once(':')
+        && (command.starts_with("flash:") || command.starts_with("erase:"))
         && let Some(bytes) = device.contents().partition(partition)
     {
         let file = options.directory.join(partition);
         let name = file.display().to_string();
         fs::write(&file, bytes).map_err(|error| HalError::from_io("write", name, error))?;
-    }
-    if last.starts_with("reboot") {
-        let failed = |error| HalError::from_io("reboot", &options.serial, error);
-        gadget.bind("\n").map_err(failed)?;
-        gadget.pause(REBOOT);
-        gadget.bind(&options.controller).map_err(failed)?;
     }
     Ok(())
 }
@@ -137,6 +131,14 @@ impl Gadget {
     /// Attaches to a controller; a line's end alone detaches.
     fn bind(&self, controller: &str) -> io::Result<()> {
         fs::write(self.configuration.join("UDC"), controller)
+    }
+
+    /// Leaves the bus for a while, as a device that starts again.
+    fn reboot(&self, options: &GadgetOptions) -> Result<(), HalError> {
+        let failed = |error| HalError::from_io("reboot", &options.serial, error);
+        self.bind("\n").map_err(failed)?;
+        self.pause(REBOOT);
+        self.bind(&options.controller).map_err(failed)
     }
 
     /// Takes one transfer of the host.
