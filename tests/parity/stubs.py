@@ -14,10 +14,14 @@ import select
 import socket
 import sys
 import threading
+import time
 import tty
 
 KEPT_HEADERS = ("authorization", "content-type")
+# How long a stub hears nothing before what it heard counts as all, and how long it waits for that.
+QUIET, PATIENCE = 0.2, 5.0
 seen = {}
+talking = {}
 
 
 class Http(http.server.BaseHTTPRequestHandler):
@@ -78,6 +82,14 @@ def without_telnet(data):
 
 
 def talk(name, row, connection):
+    talking[name] = talking.get(name, 0) + 1
+    try:
+        converse(name, row, connection)
+    finally:
+        talking[name] -= 1
+
+
+def converse(name, row, connection):
     connection.sendall(row.get("greeting", "").encode("latin-1"))
     pending = b""
     while True:
@@ -169,6 +181,16 @@ KINDS = {"http": serve_http, "tcp": serve_tcp, "snmp": serve_snmp, "serial": ser
 files = {}
 
 
+def settle(name):
+    """Waits until a stub was asked something, nobody is connected, and nothing more comes."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        count = len(seen[name])
+        time.sleep(QUIET)
+        if count and count == len(seen[name]) and not talking.get(name):
+            return
+
+
 def take(name):
     if name in files:
         try:
@@ -178,6 +200,7 @@ def take(name):
         except FileNotFoundError:
             lines = []
         return lines
+    settle(name)
     taken, seen[name] = seen[name], []
     # A stream has no edges: how the network cut it means nothing.
     if taken and all(isinstance(piece, str) for piece in taken):

@@ -7,7 +7,7 @@ use hal::{
 };
 use integration::{BOOT, Lab, OVERLAY, Run, job, pumice};
 use rustix::process::Signal;
-use std::{num::NonZero, time::Duration};
+use std::{io::Write, net::TcpListener, num::NonZero, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// A test that waits longer has failed.
@@ -155,6 +155,34 @@ async fn a_job_that_holds_the_board_is_named_and_can_be_watched() {
     joined.wait("the job is over").await;
     assert_eq!(joined.finish().await.0, Some(0));
     assert_eq!(running.finish().code, 130);
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_told_and_comes_back() {
+    let lab = Lab::new();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let file = lab.file(
+        "lab.toml",
+        format!("[board.one]\nconsole = \"tcp://{address}\"\n"),
+    );
+    let file = file.display().to_string();
+    let mut terminal = Terminal::start(&lab, &["one", "--lab", &file]);
+    server.accept().unwrap().0.write_all(b"first\r\n").unwrap();
+    terminal.wait("opening it again").await;
+    let (mut second, _) = server.accept().unwrap();
+    second.write_all(b"second\r\n").unwrap();
+    terminal.wait("second").await;
+    let screen = terminal.screen();
+    let at = |text: &str| {
+        screen
+            .find(text)
+            .unwrap_or_else(|| panic!("{text} in\n{screen}"))
+    };
+    assert!(at("first") < at("the console closed"), "{screen}");
+    assert!(at("the console is back") < at("second"), "{screen}");
+    terminal.send(&[ESCAPE, b"."].concat()).await;
+    assert_eq!(terminal.finish().await.0, Some(0));
 }
 
 #[test]

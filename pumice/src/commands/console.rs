@@ -13,11 +13,21 @@ use crate::{
     message,
 };
 use hal::{
-    console::{ConsoleTarget, EpochCounter},
+    HalError,
+    console::{
+        Console, ConsoleTarget, EpochCounter, Reopening,
+        reopen::{ReopenEvent, ReopenTiming, Returned, TargetOpener},
+    },
     power::PowerControl,
 };
-use std::sync::Arc;
-use tokio::{sync::Mutex, time::Instant};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+};
+
+/// How many events of a connection may wait to be told.
+const EVENTS: usize = 64;
 
 /// A board that was found, with what is needed to open its console.
 struct Board {
@@ -54,12 +64,13 @@ pub(crate) fn main(arguments: &ConsoleArguments) -> Result<Exit, Stop> {
             return join::run(&journal, &who, options).await;
         }
         let _lock = hold(&board.name)?;
-        let deadline = Instant::now() + arguments.timeout;
-        let console = board.console.open(board.epoch, deadline).await;
+        let (teller, events) = mpsc::channel(EVENTS);
+        let console = open(board.console, board.epoch, arguments.timeout, teller).await;
         let console = console.map_err(|error| lab::failed(&error))?;
         session::run(session::Options {
             board: board.name,
             console,
+            events,
             power: board.power,
             log,
             escape,
@@ -123,6 +134,50 @@ fn find(arguments: &ConsoleArguments) -> Result<Board, Stop> {
 
 fn share(power: Box<dyn PowerControl>) -> SharedPower {
     Arc::new(Mutex::new(power))
+}
+
+/// Opens a console that is opened again when it vanishes. A command that ended has ended.
+async fn open(
+    target: ConsoleTarget,
+    epoch: EpochCounter,
+    timeout: Duration,
+    teller: mpsc::Sender<String>,
+) -> Result<Box<dyn Console>, HalError> {
+    let deadline = Instant::now() + timeout;
+    if let ConsoleTarget::Command(_) = target {
+        return target.open(epoch, deadline).await;
+    }
+    let timing = ReopenTiming {
+        within: timeout,
+        ..ReopenTiming::default()
+    };
+    let opener = Arc::new(TargetOpener {
+        target,
+        epoch: epoch.clone(),
+    });
+    // Whoever does not listen to that many gaps has left.
+    let tell = Box::new(move |event| drop(teller.try_send(describe(event))));
+    let console = Reopening::open(opener, timing, epoch, tell, deadline).await?;
+    Ok(Box::new(console))
+}
+
+fn describe(event: ReopenEvent) -> String {
+    match event {
+        ReopenEvent::Closed { reason, .. } => {
+            format!("the console closed: {reason}; opening it again")
+        }
+        ReopenEvent::GaveUp { reason, .. } => reason,
+        ReopenEvent::Reopened(gap) => {
+            let lost = gap.reopened_at.saturating_duration_since(gap.closed_at);
+            let text = format!("the console is back; what the board sent in {lost:.1?} is lost");
+            match gap.returned {
+                Returned::Other { before, after } => {
+                    format!("{text}\n    another device is there: {after}, before {before}")
+                }
+                Returned::Same | Returned::Unknown => text,
+            }
+        }
+    }
 }
 
 /// Makes the board ours, as far as others ask.

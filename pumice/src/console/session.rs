@@ -11,7 +11,7 @@ use crate::{
     signals::Signals,
 };
 use hal::{
-    HalError,
+    ErrorKind, HalError,
     console::Console,
     power::{PowerAction, PowerControl, PowerState},
 };
@@ -49,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) board: String,
     /// Its console.
     pub(crate) console: Box<dyn Console>,
+    /// What happens to the connection: gaps, mostly.
+    pub(crate) events: mpsc::Receiver<String>,
     /// Its power, when it has some.
     pub(crate) power: Option<SharedPower>,
     /// The file its output goes to.
@@ -86,6 +88,8 @@ struct Session {
 enum Traffic {
     Read(usize),
     Wrote(usize),
+    /// Nobody can receive what was typed now.
+    Lost,
 }
 
 /// Runs a session to its end.
@@ -138,6 +142,7 @@ impl Session {
                         Ok(())
                     }
                 },
+                Some(event) = self.options.events.recv() => self.event(&event).await,
                 said = switched(&mut self.power) => {
                     self.power = None;
                     self.event(&said).await
@@ -156,10 +161,18 @@ impl Session {
         traffic: Result<Traffic, HalError>,
         buffer: &[u8],
     ) -> Result<(), End> {
+        // A gap is told before the first byte from behind it.
+        while let Ok(event) = self.options.events.try_recv() {
+            self.event(&event).await?;
+        }
         match traffic {
             Ok(Traffic::Wrote(length)) => {
                 self.typed.drain(..length);
                 Ok(())
+            }
+            Ok(Traffic::Lost) => {
+                self.typed.clear();
+                Ok(self.output.say("not sent: the console is closed").await?)
             }
             Ok(Traffic::Read(0)) => Err(End::Closed),
             Ok(Traffic::Read(length)) => {
@@ -309,7 +322,10 @@ async fn traffic(
         if !bytes.is_empty()
             && let Poll::Ready(wrote) = console.poll_write(cx, bytes)
         {
-            return Poll::Ready(wrote.map(Traffic::Wrote));
+            return Poll::Ready(match wrote {
+                Err(error) if error.kind() == ErrorKind::Closed => Ok(Traffic::Lost),
+                wrote => wrote.map(Traffic::Wrote),
+            });
         }
         console
             .poll_read(cx, buffer)
