@@ -75,14 +75,6 @@ async fn until_listed(count: usize) {
 
 /// Waits until no gadget of an earlier test is there.
 async fn until_unplugged() {
-    // The kernel of the bench cannot load modules by itself: its root has no modprobe.
-    let load = CommandLine::new("modprobe").arg("usb_f_fs");
-    let loaded = Command::new(load).output(soon()).await.unwrap();
-    assert!(
-        loaded.exit.success(),
-        "no usb_f_fs: {}",
-        String::from_utf8_lossy(&loaded.stderr)
-    );
     until_listed(0).await;
     // configfs keeps what a program that was killed made.
     for controller in ["dummy_udc.0", "dummy_udc.1"] {

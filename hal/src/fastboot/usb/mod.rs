@@ -18,7 +18,7 @@ use nusb::{
     transfer::{Buffer, Bulk, Completion, Direction, In, Out, TransferError},
 };
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How many transfers of a download are queued in the kernel, which is asked to hold 4 MiB (its
 /// limit for all devices is 16 MiB).
@@ -36,6 +36,14 @@ const STALE: Duration = Duration::from_millis(50);
 
 /// How many of them there may be.
 const STALE_PACKETS: usize = 10_000;
+
+/// How long the kernel may take to see that a device was unplugged. Until it does, transfers fail
+/// as on a bad cable. Source: the kernel's documentation of USB error codes, on `EPROTO`; hubs
+/// are asked four times a second.
+const UNPLUG: Duration = Duration::from_secs(1);
+
+/// How often to look whether it did.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A connection over USB.
 #[derive(Debug)]
@@ -147,6 +155,7 @@ impl Transport for UsbTransport {
 #[derive(Debug)]
 struct Link {
     name: String,
+    address: (u8, u8),
     output: Endpoint<Bulk, Out>,
     input: Endpoint<Bulk, In>,
 }
@@ -171,6 +180,7 @@ impl Link {
             output: interface.endpoint(output).map_err(endpoint)?,
             input: interface.endpoint(input).map_err(endpoint)?,
             name,
+            address: device.address,
         })
     }
 
@@ -202,7 +212,7 @@ impl Link {
         let done = self.output.next_complete().await;
         match done.status {
             Ok(()) => Ok(done),
-            Err(error) => Err(self.broken("write to", error)),
+            Err(error) => Err(self.broken("write to", error).await),
         }
     }
 
@@ -215,8 +225,9 @@ impl Link {
                 self.input.submit(Buffer::new(packet));
             }
             let done = self.input.next_complete().await;
-            done.status
-                .map_err(|error| self.broken("read from", error))?;
+            if let Err(error) = done.status {
+                return Err(self.broken("read from", error).await);
+            }
             let received = &done.buffer[..];
             if received.is_empty() {
                 continue;
@@ -243,14 +254,28 @@ impl Link {
         Err(HalError::new(ErrorKind::Protocol, &self.name, message))
     }
 
-    fn broken(&self, doing: &str, error: TransferError) -> HalError {
+    async fn broken(&self, doing: &str, error: TransferError) -> HalError {
         let kind = match error {
             TransferError::Disconnected | TransferError::Cancelled => ErrorKind::Closed,
+            TransferError::Fault if self.is_unplugged().await => ErrorKind::Closed,
             TransferError::Stall | TransferError::Fault => ErrorKind::Protocol,
             _ => ErrorKind::Other,
         };
         let message = format!("cannot {doing} {}: {error}", self.name);
         HalError::new(kind, &self.name, message).with_source(error)
+    }
+
+    /// Whether the device leaves within [`UNPLUG`]. One that came back has another address.
+    async fn is_unplugged(&self) -> bool {
+        let address = self.address;
+        let deadline = Instant::now() + UNPLUG;
+        while Instant::now() < deadline {
+            match find::candidates() {
+                Ok(there) if there.iter().all(|device| device.address != address) => return true,
+                _ => sleep_until(Instant::now() + LOOK).await,
+            }
+        }
+        false
     }
 }
 
