@@ -4,6 +4,7 @@
 pub mod actions;
 pub mod archive;
 mod blocking;
+pub mod bootfiles;
 pub mod download;
 pub mod expect;
 pub mod journal;

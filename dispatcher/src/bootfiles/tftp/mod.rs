@@ -1,0 +1,13 @@
+//! Our TFTP server: boot loaders load kernels by it.
+//!
+//! Read-only. Serves many clients at once, with the options of RFC 2347 to 2349 and windows by
+//! RFC 7440, which make it several times as fast as a block at a time. Every transfer is told to
+//! [`Transfers`](super::Transfers). Used by [`super::BootFiles`]; never writes a file, never
+//! leaves its directory.
+
+mod packet;
+mod server;
+mod window;
+
+pub use packet::PORT;
+pub use server::{Limits, TftpServer};
