@@ -46,7 +46,7 @@ use std::{
 /// - **Order.** Bytes come out in the order the board sent them, each exactly once; none is lost,
 ///   also when the board closes the stream right after sending.
 /// - **End.** Once a read gave 0 every later read gives 0. Writes then fail with
-///   [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+///   [`ErrorKind::Closed`].
 /// - **Cancellation.** A poll that returns `Pending` has taken no byte. Therefore every future
 ///   built from polls loses nothing when it is dropped.
 /// - **One holder.** A console has one owner; a second process that opens the same device is kept

@@ -1,6 +1,6 @@
 //! The card of a board: muxes that hand it from the host to the board, and images written to it.
 //!
-//! [`StorageMux`] is the hand-over; [`flash`] is its user: card to the host, wait for the disk,
+//! [`StorageMux`] is the hand-over; [`flash()`] is its user: card to the host, wait for the disk,
 //! write and verify the image ([`ImageWriter`]), card to the board. No disk is written that is
 //! mounted or otherwise in use.
 

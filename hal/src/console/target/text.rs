@@ -150,7 +150,7 @@ fn unknown_option(address: &str, name: &str, known: &[&str]) -> HalError {
     }
 }
 
-/// A host and a port: "rack:7001", "192.0.2.1:23", "[2001:db8::1]:23".
+/// A host and a port: "rack:7001", "192.0.2.1:23", `[2001:db8::1]:23`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostPort {
     host: String,

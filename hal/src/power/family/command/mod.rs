@@ -354,7 +354,7 @@ fn fill_secret(text: &str, values: &Values) -> Result<String, String> {
     }
 }
 
-/// Host and port of "host", "host:623", "[fe80::1]:623", "fe80::1".
+/// Host and port of "host", "host:623", `[fe80::1]:623`, `fe80::1`.
 fn split_address(address: &str) -> (&str, Option<&str>) {
     if let Some(rest) = address.strip_prefix('[')
         && let Some((host, rest)) = rest.split_once(']')
