@@ -90,26 +90,27 @@ struct ControlTransfer {
 
 const CONTROL: Opcode = opcode::read_write::<ControlTransfer>(b'U', 0);
 
-/// A request whose argument is a [`ControlTransfer`].
-struct Control<'a> {
-    transfer: ControlTransfer,
-    /// What `transfer.data` points to, borrowed until the kernel is done.
+/// A request of usbfs whose argument is a structure `T`, in which a pointer and a length are those
+/// of `data`; its number is `OPCODE`.
+struct Transfer<'a, const OPCODE: Opcode, T> {
+    argument: T,
+    /// What the pointer points to, borrowed until the kernel is done.
     _data: &'a mut [u8],
 }
 
-// SAFETY: the opcode carries the size of the structure, whose pointer and length are those of a
-// buffer that is borrowed mutably for the whole call.
-unsafe impl Ioctl for Control<'_> {
+// SAFETY: both opcodes that this is used with carry the size of their structure, whose pointer and
+// length are those of a buffer that is borrowed mutably for the whole call.
+unsafe impl<const OPCODE: Opcode, T> Ioctl for Transfer<'_, OPCODE, T> {
     type Output = usize;
 
     const IS_MUTATING: bool = true;
 
     fn opcode(&self) -> Opcode {
-        CONTROL
+        OPCODE
     }
 
     fn as_ptr(&mut self) -> *mut c_void {
-        (&raw mut self.transfer).cast()
+        (&raw mut self.argument).cast()
     }
 
     unsafe fn output_from_ptr(
@@ -128,8 +129,8 @@ pub(crate) fn usb_control(
     data: &mut [u8],
     milliseconds: u32,
 ) -> Result<usize, Errno> {
-    let request = Control {
-        transfer: ControlTransfer {
+    let request = Transfer::<CONTROL, _> {
+        argument: ControlTransfer {
             kind: setup.kind,
             request: setup.request,
             value: setup.value,
@@ -156,35 +157,6 @@ struct BulkTransfer {
 
 const BULK: Opcode = opcode::read_write::<BulkTransfer>(b'U', 2);
 
-/// A request whose argument is a [`BulkTransfer`].
-struct Bulk<'a> {
-    transfer: BulkTransfer,
-    /// What `transfer.data` points to, borrowed until the kernel is done.
-    _data: &'a mut [u8],
-}
-
-// SAFETY: as for `Control`.
-unsafe impl Ioctl for Bulk<'_> {
-    type Output = usize;
-
-    const IS_MUTATING: bool = true;
-
-    fn opcode(&self) -> Opcode {
-        BULK
-    }
-
-    fn as_ptr(&mut self) -> *mut c_void {
-        (&raw mut self.transfer).cast()
-    }
-
-    unsafe fn output_from_ptr(
-        returned: IoctlOutput,
-        _: *mut c_void,
-    ) -> rustix::io::Result<Self::Output> {
-        usize::try_from(returned).map_err(|_| Errno::IO)
-    }
-}
-
 /// One bulk or interrupt transfer through usbfs, in the direction of the endpoint's number; gives
 /// the number of bytes moved. Takes the interface, unless a driver of the kernel has it.
 pub(crate) fn usb_transfer(
@@ -193,8 +165,8 @@ pub(crate) fn usb_transfer(
     data: &mut [u8],
     milliseconds: u32,
 ) -> Result<usize, Errno> {
-    let request = Bulk {
-        transfer: BulkTransfer {
+    let request = Transfer::<BULK, _> {
+        argument: BulkTransfer {
             endpoint: endpoint.into(),
             length: u32::try_from(data.len()).map_err(|_| Errno::INVAL)?,
             timeout: milliseconds.max(1),
