@@ -63,8 +63,8 @@ fn holders(node: &Path) -> Vec<String> {
     found
 }
 
-/// Whether this user may use `node`, for a listing.
-pub(crate) fn access(node: &Path) -> Access {
+/// Whether this user may read and write `node`; if not, what to change. Opens nothing.
+pub fn access(node: &Path) -> Access {
     use rustix::fs::{Access as Wanted, AtFlags, CWD, accessat};
     match accessat(
         CWD,
@@ -73,6 +73,7 @@ pub(crate) fn access(node: &Path) -> Access {
         AtFlags::EACCESS,
     ) {
         Ok(()) => Access::Granted,
+        Err(rustix::io::Errno::NOENT) => Access::Denied("its device node is not there yet".into()),
         Err(rustix::io::Errno::ACCESS) => Access::Denied(who_may(node)),
         Err(error) => Access::Denied(format!("cannot look at it: {}", io::Error::from(error))),
     }

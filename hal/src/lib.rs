@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 mod blocking;
+pub mod causes;
 pub mod console;
 pub mod device;
 pub mod discover;
@@ -27,6 +28,7 @@ pub mod storage;
     reason = "what happens between fork and exec, and the reactor, have no safe interface"
 )]
 mod sys;
+pub mod tls;
 pub mod usb;
 pub mod virtual_port;
 

@@ -7,14 +7,17 @@ use super::{
     DownloaderOptions,
     failure::Failure,
     location::{masked, percent_decoded},
-    tls,
+};
+use hal::{
+    causes::{find, innermost, whole},
+    tls::{self, Trust},
 };
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode, Url,
     header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
     redirect,
 };
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::OnceCell;
 
 /// Idle connections kept for further requests to a server.
@@ -89,13 +92,13 @@ impl Http {
     async fn client(&self, url: &Url) -> Result<&Client, Failure> {
         if url.scheme() == "https" {
             let load = || async {
-                let loaded = tokio::task::spawn_blocking(tls::trusting_this_host).await;
+                let loaded = tokio::task::spawn_blocking(|| configuration(&Trust::Host)).await;
                 self.build(loaded.map_err(|_| Failure::Worker)??)
             };
             self.encrypted.get_or_try_init(load).await
         } else {
             self.plain
-                .get_or_try_init(|| async { self.build(tls::trusting_nobody()?) })
+                .get_or_try_init(|| async { self.build(configuration(&Trust::Nobody)?) })
                 .await
         }
     }
@@ -176,6 +179,10 @@ fn redirect_target(from: &Url, response: &Response) -> Result<Option<Url>, Failu
     }
 }
 
+fn configuration(trust: &Trust) -> Result<rustls::ClientConfig, Failure> {
+    tls::configuration(trust).map_err(|detail| Failure::NoAuthorities { detail })
+}
+
 /// Sorts an error of the client. Its own text is left out where it would show the URL.
 pub(super) fn sort(error: reqwest::Error) -> Failure {
     let error = error.without_url();
@@ -191,7 +198,7 @@ pub(super) fn sort(error: reqwest::Error) -> Failure {
         return Failure::BadUrl { detail };
     }
     if error.is_connect() || error.is_timeout() {
-        let whole = chain(&error);
+        let whole = whole(&error);
         let lookup = whole.contains("dns error");
         let temporary = whole.contains("Temporary failure");
         return Failure::Unreachable {
@@ -200,43 +207,4 @@ pub(super) fn sort(error: reqwest::Error) -> Failure {
         };
     }
     Failure::Broken { detail }
-}
-
-/// The first error of this type among the causes, also inside of I/O errors.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        if let Some(inner) = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(|error| error.get_ref())
-            && let Some(found) = find::<E>(inner)
-        {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// The cause that knows most: the client's own texts ("error sending request") say little.
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
-
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next;
-    }
-    text
 }

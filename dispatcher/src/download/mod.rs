@@ -20,7 +20,6 @@ mod remote;
 mod retry;
 mod sink;
 pub mod text;
-mod tls;
 mod unpack;
 
 pub use location::masked;

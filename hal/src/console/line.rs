@@ -4,6 +4,7 @@
 //! those of a console's address: `?baud=115200&parity=none`.
 
 use crate::error::{ErrorKind, HalError};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{fmt, str::FromStr};
 
 /// The speed of a local port whose address names none.
@@ -79,6 +80,12 @@ macro_rules! words {
                     HalError::new(ErrorKind::InvalidInput, $what, message)
                         .with_hint(format!("it is one of: {}", words.join(", ")))
                 })
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                String::deserialize(from)?.parse().map_err(D::Error::custom)
             }
         }
     };

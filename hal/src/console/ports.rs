@@ -5,6 +5,7 @@ use crate::{
     device,
     discover::{Factory, Found},
     error::HalError,
+    usb::attribute,
 };
 use std::{
     collections::BTreeMap,
@@ -209,20 +210,6 @@ fn udev_rule(usb: &UsbPort, has_twin: bool) -> String {
          SYMLINK+=\"board/{}-{interface}\", GROUP=\"dialout\", MODE=\"0660\"",
         mark.replace('?', "_")
     )
-}
-
-/// The text of a sysfs attribute, without its end of line; `None` when absent or empty.
-fn attribute(directory: &Path, name: &str) -> Option<String> {
-    let path = directory.join(name);
-    let bytes = path.is_file().then(|| fs_err::read(path).ok())??;
-    let text = String::from_utf8_lossy(&bytes);
-    let text: String = text
-        .trim()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(128)
-        .collect();
-    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

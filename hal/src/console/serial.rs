@@ -24,7 +24,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, sleep_until},
 };
-use tokio_serial::{SerialPort, SerialStream};
+use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
 
 /// How far the hardware's speed may be from the one asked for, in percent, before a frame of ten
 /// bits is read wrongly: half a bit in ten, shared by both ends.
@@ -82,6 +82,14 @@ impl SerialConsole {
             tolerate(console.control("set RTS of", |port| port.write_request_to_send(on)))?;
         }
         Ok(console)
+    }
+
+    /// Throws away what the kernel holds unread.
+    ///
+    /// # Errors
+    /// `Closed` when the device is gone.
+    pub fn discard_input(&mut self) -> Result<(), HalError> {
+        self.control("clear", |port| port.clear(ClearBuffer::Input))
     }
 
     /// The driver tells which speed it could set.

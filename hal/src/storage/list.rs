@@ -2,12 +2,11 @@
 
 use super::mux::{known_muxes, open_mux};
 use crate::{
-    discover::{Access, Factory, Found},
+    device::access,
+    discover::{Factory, Found},
     error::HalError,
-    power::family::twins,
-    usb::{NodeKind, Sysfs, UsbDevice, access, udev_rule},
+    usb::{NodeKind, Sysfs, UsbDevice, listed, place_of, udev_rule},
 };
-use std::path::PathBuf;
 
 /// Storage muxes and the cards that are at the host now.
 pub(crate) struct StorageMuxes(pub(crate) Sysfs);
@@ -32,12 +31,7 @@ impl Factory for StorageMuxes {
 
 impl StorageMuxes {
     fn mux(&self, model: &str, device: &UsbDevice, all: &[UsbDevice]) -> Vec<Found> {
-        let twins = twins(device, all);
-        let which = match (&device.serial, twins.is_empty()) {
-            (Some(serial), true) => format!("serial={serial}"),
-            _ => format!("path={}", device.path),
-        };
-        let name = format!("{model}:{which}");
+        let name = format!("{model}:{}", place_of(device, all));
         // The SCSI node of a USB-SD-Mux, the node of the device of all others.
         let (node, subsystem) = match model {
             "usbsdmux" => (device.nodes(NodeKind::ScsiGeneric).next(), "scsi_generic"),
@@ -47,23 +41,9 @@ impl StorageMuxes {
             .and_then(|mux| mux.disk())
             .ok()
             .flatten();
-        let mux = Found {
-            driver: model.to_owned(),
-            capability: "storage-mux".to_owned(),
-            name: name.clone(),
-            node: node.map(PathBuf::from),
-            description: device.title(),
-            serial: device.serial.clone(),
-            access: node.map_or_else(
-                || Access::Denied("it has no node: is the kernel's module 'sg' loaded?".to_owned()),
-                access,
-            ),
-            udev_rule: Some(udev_rule(device, subsystem, None)),
-            warnings: twins
-                .iter()
-                .map(|twin| format!("has the serial number of the one at {twin}"))
-                .collect(),
-        };
+        let nodeless = "it has no node: is the kernel's module 'sg' loaded?";
+        let as_what = (model, "storage-mux", name.clone());
+        let mux = listed(device, all, (node, subsystem), nodeless, as_what);
         let disk = disk.map(|disk| Found {
             capability: "disk".to_owned(),
             access: access(&disk),

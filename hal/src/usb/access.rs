@@ -1,30 +1,29 @@
-//! Whether this user may use a device, and the udev rule that would let a group.
+//! The udev rule that would let a group use a device.
 
 use super::UsbDevice;
-use crate::{device, discover::Access};
-use rustix::fs::Access as Mode;
-use std::{fmt::Write, path::Path};
-
-/// Whether this user may read and write `node`; if not, what to change. Opens nothing.
-pub fn access(node: &Path) -> Access {
-    match rustix::fs::access(node, Mode::READ_OK | Mode::WRITE_OK) {
-        Ok(()) => Access::Granted,
-        Err(rustix::io::Errno::NOENT) => Access::Denied("its device node is not there yet".into()),
-        Err(_) => Access::Denied(device::who_may(node)),
-    }
-}
+use std::fmt::Write;
 
 /// The udev rule that gives group `plugdev` a device's node of `subsystem` ("usb", "hidraw",
 /// "block"), with a link of a stable name below `/dev/pumice` where `link` says one.
 pub fn udev_rule(device: &UsbDevice, subsystem: &str, link: Option<&str>) -> String {
+    let ids = (device.vendor, device.product);
+    rule_of(ids, device.serial.as_deref(), subsystem, link)
+}
+
+/// As [`udev_rule`]; without a serial number it is for all devices with these ids.
+pub(crate) fn rule_of(
+    (vendor, product): (u16, u16),
+    serial: Option<&str>,
+    subsystem: &str,
+    link: Option<&str>,
+) -> String {
     // A node of a driver gets its ids from the USB device above it, whence ATTRS.
     let attribute = if subsystem == "usb" { "ATTR" } else { "ATTRS" };
     let mut rule = format!(
-        "SUBSYSTEM==\"{subsystem}\", {attribute}{{idVendor}}==\"{:04x}\", \
-         {attribute}{{idProduct}}==\"{:04x}\"",
-        device.vendor, device.product
+        "SUBSYSTEM==\"{subsystem}\", {attribute}{{idVendor}}==\"{vendor:04x}\", \
+         {attribute}{{idProduct}}==\"{product:04x}\""
     );
-    if let Some(serial) = device.serial.as_deref().filter(|serial| is_plain(serial)) {
+    if let Some(serial) = serial.filter(|serial| is_plain(serial)) {
         let _ = write!(rule, ", {attribute}{{serial}}==\"{serial}\"");
     }
     rule.push_str(", GROUP=\"plugdev\", MODE=\"0660\"");
@@ -43,7 +42,8 @@ fn is_plain(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::usb::Sysfs;
+    use crate::{device::access, discover::Access, usb::Sysfs};
+    use std::path::Path;
 
     #[test]
     fn a_device_cannot_write_rules_by_its_serial_number() {

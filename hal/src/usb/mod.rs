@@ -7,6 +7,7 @@
 mod access;
 mod control;
 mod hidraw;
+mod listing;
 mod matching;
 mod sysfs;
 #[cfg(test)]
@@ -14,10 +15,13 @@ mod tests;
 #[cfg(test)]
 pub(crate) mod tests_support;
 
-pub use access::{access, udev_rule};
+pub(crate) use access::rule_of;
+pub use access::udev_rule;
 pub use control::{ControlSetup, UsbHandle};
 pub use hidraw::HidDevice;
 pub(crate) use hidraw::HidHandle;
+pub(crate) use listing::{listed, place_of};
 pub(crate) use matching::parse_id;
 pub use matching::{UsbIdentity, UsbMatch};
+pub(crate) use sysfs::attribute;
 pub use sysfs::{HubPort, Node, NodeKind, Sysfs, UsbDevice, UsbInterface};

@@ -362,7 +362,7 @@ fn is_real_directory(path: &Path) -> bool {
 
 /// The text of a file of `/sys`; `None` when it is not there or empty. What a device says of
 /// itself may be anything: control characters do not reach a terminal.
-pub(super) fn attribute(directory: &Path, name: &str) -> Option<String> {
+pub(crate) fn attribute(directory: &Path, name: &str) -> Option<String> {
     let bytes = fs_err::read(directory.join(name)).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let text: String = text

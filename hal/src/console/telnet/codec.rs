@@ -69,8 +69,17 @@ impl TelnetCodec {
             TelnetOption::SUPPRESS_GO_AHEAD,
         ];
         known.extend_from_slice(more);
+        Self::knowing(&known)
+    }
+
+    /// A client that refuses every option: all that a command line needs.
+    pub fn refusing() -> Self {
+        Self::knowing(&[])
+    }
+
+    fn knowing(options: &[TelnetOption]) -> Self {
         Self {
-            options: Options::new(&known),
+            options: Options::new(options),
             state: State::Data,
             replies: Vec::new(),
             subnegotiation: Vec::new(),
@@ -264,13 +273,19 @@ impl TelnetCodec {
     /// Appends a subnegotiation.
     pub fn encode_subnegotiation(option: TelnetOption, parameters: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&[IAC, SB, option.0]);
-        for byte in parameters {
+        Self::escape(parameters, out);
+        out.extend_from_slice(&[IAC, SE]);
+    }
+
+    /// Appends `bytes` so that none is taken for a command, and changes nothing else: for who
+    /// writes its ends of line as they travel.
+    pub fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+        for byte in bytes {
             out.push(*byte);
             if *byte == IAC {
                 out.push(IAC);
             }
         }
-        out.extend_from_slice(&[IAC, SE]);
     }
 
     /// What the negotiation has to send, in order, before anything else.

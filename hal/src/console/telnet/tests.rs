@@ -41,6 +41,15 @@ fn as_server(bytes: &[u8], binary: bool) -> Vec<u8> {
 }
 
 #[test]
+fn a_refusing_client_agrees_to_nothing() {
+    let mut codec = TelnetCodec::refusing();
+    let received =
+        b"Us\xff\xfb\x01er \xff\xfd\x18Na\xff\xfa\x18\x01\xff\xffx\xff\xf0me\xff\xfc\x03:\xff\xff\xff\xf1";
+    assert_eq!(decode(&mut codec, received), b"User Name:\xff");
+    assert_eq!(codec.replies(), b"\xff\xfe\x01\xff\xfc\x18");
+}
+
+#[test]
 fn options_are_agreed_or_refused_once() {
     let mut codec = TelnetCodec::new(&[]);
     // WILL ECHO, WILL SGA, DO NAWS, DO ECHO, WILL 99, WONT 99.
@@ -121,9 +130,13 @@ proptest! {
     fn any_split_gives_the_same(
         bytes in telnet_bytes(),
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
-        is_binary in any::<bool>(),
+        kind in 0..3_u8,
     ) {
-        let fresh = || if is_binary { binary() } else { TelnetCodec::new(&[]) };
+        let fresh = || match kind {
+            0 => binary(),
+            1 => TelnetCodec::new(&[]),
+            _ => TelnetCodec::refusing(),
+        };
         let mut whole = fresh();
         let expected = decode(&mut whole, &bytes);
         let mut places: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
@@ -152,6 +165,15 @@ proptest! {
         let mut sent = Vec::new();
         codec.encode(&bytes, &mut sent);
         prop_assert_eq!(sent, as_server(&bytes, is_binary));
+    }
+
+    #[test]
+    fn what_is_escaped_comes_out_again(text: Vec<u8>) {
+        let mut escaped = Vec::new();
+        TelnetCodec::escape(&text, &mut escaped);
+        let mut codec = binary();
+        prop_assert_eq!(decode(&mut codec, &escaped), text);
+        prop_assert!(codec.replies().is_empty());
     }
 
     #[test]

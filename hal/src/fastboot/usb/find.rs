@@ -1,9 +1,10 @@
 //! Which USB devices speak fastboot, and which of them is meant.
 
 use crate::{
-    device::who_may,
-    discover::{Access, Factory, Found},
+    device::access,
+    discover::{Factory, Found},
     error::{ErrorKind, HalError},
+    usb,
 };
 use nusb::{DeviceInfo, MaybeFuture};
 use std::{collections::HashMap, fmt, path::PathBuf};
@@ -163,20 +164,8 @@ impl Candidate {
 
     /// A rule that gives members of a group access.
     pub(super) fn udev_rule(&self) -> String {
-        format!(
-            "SUBSYSTEM==\"usb\", ENV{{DEVTYPE}}==\"usb_device\", ATTR{{idVendor}}==\"{:04x}\", \
-             ATTR{{idProduct}}==\"{:04x}\", MODE=\"0660\", GROUP=\"plugdev\"",
-            self.vendor, self.product
-        )
-    }
-
-    fn access(&self) -> Access {
-        use rustix::fs::Access as May;
-        let node = self.node();
-        match rustix::fs::access(&node, May::READ_OK | May::WRITE_OK) {
-            Ok(()) => Access::Granted,
-            Err(_) => Access::Denied(who_may(&node)),
-        }
+        // For all boards of the kind: their serial numbers come and go.
+        usb::rule_of((self.vendor, self.product), None, "usb", None)
     }
 
     fn found(&self, twins: usize) -> Found {
@@ -198,7 +187,7 @@ impl Candidate {
             node: Some(self.node()),
             description: self.description.clone(),
             serial: self.serial.clone(),
-            access: self.access(),
+            access: access(&self.node()),
             udev_rule: Some(self.udev_rule()),
             warnings,
         }
@@ -251,6 +240,7 @@ impl Factory for FastbootFactory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::discover::Access;
 
     fn device(path: &str, serial: Option<&str>, address: u8) -> Candidate {
         Candidate {

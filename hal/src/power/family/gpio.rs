@@ -16,7 +16,7 @@
 use crate::{
     blocking, device,
     error::{ErrorKind, HalError, kind_of, reason},
-    lab::PduConfig,
+    lab::{PduConfig, REQUEST_TIMEOUT},
     power::{
         Outlet, Pdu, PowerState,
         models::{Family, Open},
@@ -49,9 +49,6 @@ pub(super) static GPIO: Family = Family {
         Ok(Arc::new(row))
     },
 };
-
-/// The time of one request where the lab file says none.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest press of a button.
 const LONGEST_PRESS: Duration = Duration::from_secs(60);
@@ -121,7 +118,7 @@ impl Open for Row {
         if let Some(sense) = &options.sense {
             sense.parse::<Outlet>()?;
         }
-        let timeout = TIMEOUT.max(longest + Duration::from_secs(2));
+        let timeout = REQUEST_TIMEOUT.max(longest + Duration::from_secs(2));
         Ok(Box::new(GpioPdu {
             name: config.name.clone(),
             timeout: config.timeout.unwrap_or(timeout),
@@ -191,7 +188,7 @@ impl GpioPdu {
         };
         self.set(outlet, true, deadline).await?;
         sleep_until(until).await;
-        self.set(outlet, false, until + TIMEOUT).await?;
+        self.set(outlet, false, until + REQUEST_TIMEOUT).await?;
         press.line = None;
         Ok(())
     }

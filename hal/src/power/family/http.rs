@@ -11,7 +11,6 @@ mod failure;
 mod judge;
 mod row;
 mod template;
-mod tls;
 
 use crate::{
     error::{ErrorKind, HalError},
@@ -38,8 +37,6 @@ pub(super) static HTTP: Family = Family {
     parse,
 };
 
-/// The time of one request where the lab file says nothing.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait before asking an outlet again that is about to move.
 const PENDING: Duration = Duration::from_millis(200);
 
@@ -57,7 +54,7 @@ impl Open for HttpModel {
     fn open(&self, config: &PduConfig) -> Result<Box<dyn Pdu>, HalError> {
         let row = Row::with_options(&self.table, config)?;
         let device = Device::new(&row, config)?;
-        let timeout = config.timeout.unwrap_or(TIMEOUT);
+        let timeout = config.request_timeout();
         Ok(Box::new(HttpPdu {
             row,
             device,

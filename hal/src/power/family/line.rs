@@ -4,10 +4,11 @@
 //! deadline, and takes a bounded amount of bytes: a PDU that never stops talking is an error, not
 //! a leak. Dropping it closes it.
 
-use super::telnet::Telnet;
 use crate::{
-    console::{Console, ConsoleExt, EpochCounter, StreamConsole},
-    device::open_device,
+    console::{
+        Console, ConsoleExt, EpochCounter, LineSettings, Parity, SerialConsole, StreamConsole,
+        telnet::codec::TelnetCodec,
+    },
     error::{ErrorKind, HalError},
     lab::PduConfig,
 };
@@ -17,10 +18,6 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout_at},
 };
-use tokio_serial::{ClearBuffer, Parity, SerialPort, SerialPortBuilderExt, SerialStream};
-
-/// The time of a request when the lab file gives none.
-const REQUEST: Duration = Duration::from_secs(10);
 
 /// The most bytes that a PDU may send in one request. The longest menus have 2 KiB a page.
 const LONGEST_SESSION: usize = 64 * 1024;
@@ -46,18 +43,7 @@ pub(super) struct SerialOptions {
     /// Bits per second.
     pub(super) baud: Option<u32>,
     /// "none" by default.
-    #[serde(default)]
-    pub(super) parity: ParityOption,
-}
-
-/// The parity of a serial line.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum ParityOption {
-    #[default]
-    None,
-    Even,
-    Odd,
+    pub(super) parity: Option<Parity>,
 }
 
 /// Where a PDU is.
@@ -66,8 +52,7 @@ enum Address {
     Network(String),
     Device {
         node: PathBuf,
-        baud: u32,
-        parity: ParityOption,
+        settings: LineSettings,
     },
 }
 
@@ -100,8 +85,11 @@ impl Target {
             };
             Address::Device {
                 node: address.into(),
-                baud,
-                parity: serial.parity,
+                settings: LineSettings {
+                    baud: Some(baud),
+                    parity: serial.parity,
+                    ..LineSettings::default()
+                },
             }
         } else {
             let address = with_port(address, reach.port);
@@ -111,7 +99,7 @@ impl Target {
             pdu: config.name.clone(),
             address,
             telnet: reach.telnet,
-            timeout: config.timeout.unwrap_or(REQUEST),
+            timeout: config.request_timeout(),
         })
     }
 
@@ -136,9 +124,7 @@ impl Target {
             }
             Address::Device { node, .. } => {
                 let place = format!("PDU '{}' at {}", self.pdu, node.display());
-                let stream = self.open_serial()?;
-                let console = StreamConsole::new(stream, &place, EpochCounter::default());
-                (place, Box::new(console))
+                (place, Box::new(self.open_serial()?))
             }
         };
         let telnet = self.telnet && matches!(self.address, Address::Network(_));
@@ -146,7 +132,7 @@ impl Target {
             pdu: self.pdu.clone(),
             place,
             console,
-            telnet: telnet.then(Telnet::default),
+            telnet: telnet.then(TelnetCodec::refusing),
             unread: Vec::new(),
             received: 0,
             begun,
@@ -159,45 +145,28 @@ impl Target {
     ///
     /// # Errors
     /// `NotFound`, `PermissionDenied`, `Busy`; `Unsupported` for a PDU on the network.
-    pub(super) fn open_serial(&self) -> Result<SerialStream, HalError> {
-        let Address::Device { node, baud, parity } = &self.address else {
+    pub(super) fn open_serial(&self) -> Result<SerialConsole, HalError> {
+        let Address::Device { node, settings } = &self.address else {
             let message = format!("PDU '{}' needs a serial device as its address", self.pdu);
             return Err(HalError::new(ErrorKind::Unsupported, &self.pdu, message));
         };
-        let place = format!("PDU '{}' at {}", self.pdu, node.display());
-        let parity = match parity {
-            ParityOption::None => Parity::None,
-            ParityOption::Even => Parity::Even,
-            ParityOption::Odd => Parity::Odd,
-        };
-        let builder = tokio_serial::new(node.to_string_lossy(), *baud).parity(parity);
-        let stream = builder.open_native_async().map_err(|error| {
-            // The system's own words, and what to change, where it is the node that is at fault.
-            let Err(cause) = open_device(node) else {
-                return in_use_or(error, &self.pdu, &place);
-            };
-            let message = format!("PDU '{}': {cause}", self.pdu);
-            let error = HalError::new(cause.kind(), &self.pdu, message);
-            match cause.hint() {
-                Some(hint) => error.with_hint(hint),
-                None => error,
-            }
-        })?;
-        // What it said to whoever had it before is no answer to us.
-        let cleared = stream.clear(ClearBuffer::Input);
-        cleared.map_err(|error| HalError::from_io("clear", &place, error.into()))?;
-        Ok(stream)
+        let opened = SerialConsole::open(node, settings, EpochCounter::default());
+        let opened = opened.and_then(|mut port| {
+            // What it said to whoever had it before is no answer to us.
+            port.discard_input().map(|()| port)
+        });
+        opened.map_err(|error| self.blame(&error))
     }
-}
 
-/// Why a device that can be opened cannot be had: somebody has locked it, mostly.
-fn in_use_or(error: tokio_serial::Error, pdu: &str, place: &str) -> HalError {
-    if error.kind != tokio_serial::ErrorKind::NoDevice {
-        return HalError::from_io("open", place, error.into());
+    /// `error` of the device as one of this PDU.
+    pub(super) fn blame(&self, error: &HalError) -> HalError {
+        let message = format!("PDU '{}': {error}", self.pdu);
+        let blamed = HalError::new(error.kind(), &self.pdu, message);
+        match error.hint() {
+            Some(hint) => blamed.with_hint(hint),
+            None => blamed,
+        }
     }
-    let message = format!("{place} is in use by another program");
-    HalError::new(ErrorKind::Busy, pdu, message)
-        .with_hint("see fuser, or give all of its outlets to one daemon")
 }
 
 /// `address` with `port`, unless it has one.
@@ -237,7 +206,7 @@ pub(super) struct Line {
     pdu: String,
     place: String,
     console: Box<dyn Console>,
-    telnet: Option<Telnet>,
+    telnet: Option<TelnetCodec>,
     unread: Vec<u8>,
     received: usize,
     begun: Instant,
@@ -268,7 +237,8 @@ impl Line {
     /// `Timeout`, `Closed`.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), HalError> {
         if self.telnet.is_some() {
-            let encoded = Telnet::encode(bytes);
+            let mut encoded = Vec::with_capacity(bytes.len());
+            TelnetCodec::escape(bytes, &mut encoded);
             self.console.write_all(&encoded, self.deadline).await
         } else {
             self.console.write_all(bytes, self.deadline).await
@@ -302,7 +272,9 @@ impl Line {
         match &mut self.telnet {
             None => self.unread.extend_from_slice(&buffer[..length]),
             Some(telnet) => {
-                let answer = telnet.receive(&buffer[..length], &mut self.unread);
+                let text = telnet.decode(&mut buffer[..length]);
+                self.unread.extend_from_slice(&buffer[..text]);
+                let answer = std::mem::take(telnet.replies());
                 self.console.write_all(&answer, self.deadline).await?;
             }
         }

@@ -2,9 +2,10 @@
 
 use super::hid::known_devices;
 use crate::{
-    discover::{Access, Factory, Found},
+    device::access,
+    discover::{Factory, Found},
     error::HalError,
-    usb::{Sysfs, UsbDevice, access, udev_rule},
+    usb::{Sysfs, UsbDevice, listed, place_of},
 };
 use std::path::Path;
 
@@ -72,37 +73,11 @@ fn usb_found(
     subsystem: &str,
     model: &str,
 ) -> Found {
-    let twins = twins(device, all);
-    let which = match (&device.serial, twins.is_empty()) {
-        (Some(serial), true) => format!("serial={serial}"),
-        _ => format!("path={}", device.path),
-    };
-    Found {
-        driver: if model == "usb-hub" { "usb-hub" } else { "hid" }.to_owned(),
-        capability: "power".to_owned(),
-        name: format!("{model} {which}"),
-        node: node.map(Path::to_owned),
-        description: device.title(),
-        serial: device.serial.clone(),
-        access: node.map_or_else(
-            || Access::Denied("the kernel made no node for it: is its driver loaded?".to_owned()),
-            access,
-        ),
-        udev_rule: Some(udev_rule(device, subsystem, None)),
-        warnings: twins
-            .iter()
-            .map(|twin| format!("has the serial number of the one at {twin}"))
-            .collect(),
-    }
-}
-
-/// Where other devices with the ids and serial number of `device` are.
-pub(crate) fn twins(device: &UsbDevice, all: &[UsbDevice]) -> Vec<String> {
-    let identity = |device: &UsbDevice| (device.vendor, device.product, device.serial.clone());
-    let twins = all.iter().filter(|other| {
-        device.serial.is_some() && other.path != device.path && identity(other) == identity(device)
-    });
-    twins.map(|twin| twin.path.clone()).collect()
+    let driver = if model == "usb-hub" { "usb-hub" } else { "hid" };
+    let name = format!("{model} {}", place_of(device, all));
+    let nodeless = "the kernel made no node for it: is its driver loaded?";
+    let as_what = (driver, "power", name);
+    listed(device, all, (node, subsystem), nodeless, as_what)
 }
 
 /// GPIO chips.
@@ -154,6 +129,7 @@ impl GpioChips {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::discover::Access;
     use crate::usb::tests_support::{FakeSysfs, hid_switch};
 
     #[test]

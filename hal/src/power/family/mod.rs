@@ -11,10 +11,9 @@ mod http;
 mod line;
 mod list;
 mod snmp;
-mod telnet;
 mod usb_hub;
 
-pub(crate) use list::{GpioChips, HidSwitches, HubPorts, twins};
+pub(crate) use list::{GpioChips, HidSwitches, HubPorts};
 
 use super::models::Family;
 

@@ -21,7 +21,7 @@ use crate::{
 use async_trait::async_trait;
 use row::Row;
 use session::Agent;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// The family.
@@ -31,9 +31,6 @@ pub(super) static SNMP: Family = Family {
     table: include_str!("../tables/snmp.toml"),
     parse,
 };
-
-/// The time of one request where the lab file says nothing.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn parse(table: toml::Table) -> Result<Arc<dyn Open>, String> {
     let row = Row::parse(table.clone())?;
@@ -50,7 +47,7 @@ impl Open for SnmpModel {
         let row = Row::with_options(&self.table, config)?;
         row.check_complete().map_err(|what| config.invalid(&what))?;
         let credentials = row.credentials(config)?;
-        let timeout = config.timeout.unwrap_or(TIMEOUT);
+        let timeout = config.request_timeout();
         let agent = Agent::new(&config.name, config.address()?, credentials, timeout);
         Ok(Box::new(SnmpPdu { row, agent }))
     }

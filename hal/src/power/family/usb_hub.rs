@@ -43,9 +43,6 @@ pub(super) static USB_HUB: Family = Family {
     },
 };
 
-/// The time of one exchange where the lab file says none.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
 /// `bDeviceClass` of a hub (USB 2.0 §11.23.1).
 const HUB_CLASS: u8 = 9;
 
@@ -113,7 +110,7 @@ impl Open for Model {
         };
         Ok(Box::new(HubPdu {
             name: config.name.clone(),
-            timeout: config.timeout.unwrap_or(TIMEOUT),
+            timeout: config.request_timeout(),
             target: Arc::new(Target {
                 which: which.with_ids(&self.0),
                 sysfs: Sysfs::default(),

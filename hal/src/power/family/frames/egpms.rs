@@ -5,14 +5,13 @@
 //! states, and takes four controls: on, off, or leave alone. It never says "wrong password": it
 //! says nothing.
 
-use super::super::line::{Line, Reach, SerialOptions, Target};
+use super::super::line::{Line, Target};
 use crate::{
     error::{ErrorKind, HalError},
     lab::PduConfig,
-    power::{Outlet, Pdu, PowerState, models::Open},
+    power::{Outlet, Pdu, PowerState},
 };
 use async_trait::async_trait;
-use serde::Deserialize;
 use tokio::time::Instant;
 
 /// Begins a session, and ends one at once, where the strip would otherwise wait four seconds.
@@ -23,40 +22,11 @@ const SWITCH_ON: u8 = 1;
 const SWITCH_OFF: u8 = 2;
 const LEAVE: u8 = 4;
 
-/// A row of the table.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Model {
-    port: u16,
-}
-
-impl Model {
-    pub(super) fn parse(row: toml::Table) -> Result<Self, String> {
-        Self::deserialize(row).map_err(|error| error.to_string())
-    }
-}
-
-impl Open for Model {
-    fn open(&self, config: &PduConfig) -> Result<Box<dyn Pdu>, HalError> {
-        let reach = Reach {
-            port: Some(self.port),
-            ..Reach::default()
-        };
-        let serial: SerialOptions = config.options()?;
-        let target = Target::new(config, &reach, serial)?;
-        let password = config
-            .password
-            .as_ref()
-            .map_or("", |password| password.expose());
-        Ok(Box::new(EgPms {
-            target,
-            key: key(password),
-        }))
-    }
-
-    fn reads_back(&self) -> bool {
-        true
-    }
+/// A driver for the strip at `target`.
+pub(super) fn open(target: Target, config: &PduConfig) -> Box<dyn Pdu> {
+    let password = config.password.as_ref();
+    let key = key(password.map_or("", |password| password.expose()));
+    Box::new(EgPms { target, key })
 }
 
 struct EgPms {

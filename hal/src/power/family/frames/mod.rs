@@ -7,6 +7,7 @@
 
 mod checksum;
 mod egpms;
+mod fixed;
 mod modem_line;
 mod pattern;
 mod row;
@@ -49,8 +50,8 @@ fn parse(mut row: toml::Table) -> Result<Arc<dyn Open>, String> {
             let table = RowTable::deserialize(row).map_err(|error| error.to_string())?;
             Ok(Arc::new(Model(Arc::new(Row::parse(table)?))))
         }
-        Some("tplink") => Ok(Arc::new(tplink::Model::parse(row)?)),
-        Some("egpms") => Ok(Arc::new(egpms::Model::parse(row)?)),
+        Some("tplink") => Ok(Arc::new(fixed::Model::parse(row, tplink::open)?)),
+        Some("egpms") => Ok(Arc::new(fixed::Model::parse(row, egpms::open)?)),
         Some("modem-line") => Ok(Arc::new(modem_line::Model::parse(row)?)),
         Some(_) => Err("'protocol' is 'tplink', 'egpms' or 'modem-line'".to_owned()),
     }
@@ -75,7 +76,7 @@ struct Options {
 struct SerialTable {
     baud: Option<u32>,
     #[serde(default)]
-    parity: super::line::ParityOption,
+    parity: Option<crate::console::Parity>,
 }
 
 /// Which contact of a relay a board hangs on.

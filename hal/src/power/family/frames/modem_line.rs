@@ -9,6 +9,7 @@ use super::{
     Logic,
 };
 use crate::{
+    console::{LineControl, SerialConsole},
     error::{ErrorKind, HalError},
     lab::PduConfig,
     power::{Outlet, Pdu, PowerState, models::Open},
@@ -16,7 +17,6 @@ use crate::{
 use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::time::Instant;
-use tokio_serial::{SerialPort, SerialStream};
 
 /// Any: no byte is sent.
 const BAUD: u32 = 9600;
@@ -76,7 +76,7 @@ struct ModemLine {
     target: Target,
     signal: Signal,
     logic: Logic,
-    port: Option<SerialStream>,
+    port: Option<SerialConsole>,
 }
 
 #[async_trait]
@@ -95,14 +95,15 @@ impl Pdu for ModemLine {
         };
         let level = self.logic.relay(to) == PowerState::On;
         let set = match self.signal {
-            Signal::Rts => port.write_request_to_send(level),
-            Signal::Dtr => port.write_data_terminal_ready(level),
+            Signal::Rts => port.set_rts(level).await,
+            Signal::Dtr => port.set_dtr(level).await,
         };
-        set.map_err(|error| {
-            let signal = format!("{:?}", self.signal).to_uppercase();
-            let message = format!("PDU '{pdu}' has no line {signal}: {error}");
-            HalError::new(ErrorKind::Unsupported, pdu, message)
-                .with_hint("is it a real serial port? Pseudo-terminals have no control lines")
+        set.map_err(|error| match error.kind() {
+            ErrorKind::Unsupported => self
+                .target
+                .blame(&error)
+                .with_hint("is it a real serial port? Pseudo-terminals have no control lines"),
+            _ => self.target.blame(&error),
         })?;
         self.port = Some(port);
         Ok(())

@@ -4,11 +4,11 @@
 //! Newer plugs speak KLAP or TPAP over HTTP, with a cloud account's password; those are not
 //! spoken here.
 
-use super::super::line::{Line, Reach, SerialOptions, Target};
+use super::super::line::{Line, Target};
 use crate::{
     error::{ErrorKind, HalError},
     lab::PduConfig,
-    power::{Outlet, Pdu, PowerState, models::Open},
+    power::{Outlet, Pdu, PowerState},
 };
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -21,33 +21,9 @@ const FIRST_KEY: u8 = 171;
 /// The longest answer: a strip with six outlets needs 2 KiB.
 const LONGEST_ANSWER: usize = 32 * 1024;
 
-/// A row of the table.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Model {
-    port: u16,
-}
-
-impl Model {
-    pub(super) fn parse(row: toml::Table) -> Result<Self, String> {
-        Self::deserialize(row).map_err(|error| error.to_string())
-    }
-}
-
-impl Open for Model {
-    fn open(&self, config: &PduConfig) -> Result<Box<dyn Pdu>, HalError> {
-        let reach = Reach {
-            port: Some(self.port),
-            ..Reach::default()
-        };
-        let serial: SerialOptions = config.options()?;
-        let target = Target::new(config, &reach, serial)?;
-        Ok(Box::new(TpLink { target }))
-    }
-
-    fn reads_back(&self) -> bool {
-        true
-    }
+/// A driver for the plug or strip at `target`.
+pub(super) fn open(target: Target, _: &PduConfig) -> Box<dyn Pdu> {
+    Box::new(TpLink { target })
 }
 
 struct TpLink {

@@ -39,9 +39,6 @@ pub(super) static HID: Family = Family {
     parse: |row| Ok(Arc::new(Model(Arc::new(Row::parse(row)?)))),
 };
 
-/// The time of one exchange where the lab file says none.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
 struct Model(Arc<Row>);
 
 #[derive(Default, Deserialize)]
@@ -59,7 +56,7 @@ impl Open for Model {
         };
         Ok(Box::new(HidPdu {
             name: config.name.clone(),
-            timeout: config.timeout.unwrap_or(TIMEOUT),
+            timeout: config.request_timeout(),
             inverted: options.inverted,
             target: Arc::new(Target {
                 row: self.0.clone(),

@@ -203,7 +203,7 @@ fn pdu(tree: &FakeSysfs, name: &str, address: &str) -> HidPdu {
     };
     HidPdu {
         name: "relays".to_owned(),
-        timeout: TIMEOUT,
+        timeout: crate::lab::REQUEST_TIMEOUT,
         inverted: false,
         target: Arc::new(Target {
             which: which.with_ids(&row.ids),

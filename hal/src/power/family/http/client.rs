@@ -3,15 +3,16 @@
 use super::{
     cookies::Session,
     digest::Challenge,
-    failure::{Failure, innermost, sort},
+    failure::{Failure, sort},
     judge::excerpt,
     row::{Auth, Request, Row},
     template::{self, Escape, Values},
-    tls,
 };
 use crate::{
+    causes::innermost,
     error::{ErrorKind, HalError},
     lab::{PduConfig, Secret},
+    tls::{self, Trust},
 };
 use reqwest::{
     Client, Method, Proxy, Response, StatusCode, Url,
@@ -112,15 +113,19 @@ impl Device {
             return Ok(());
         }
         let unusable = |what: String| Failure::new(ErrorKind::Unsupported, what);
+        let untrusting = |why| {
+            unusable(format!("this host trusts no authority: {why}"))
+                .hint("install the package ca-certificates, or give the option 'fingerprint'")
+        };
         let tls = if self.scheme == "https" {
             let trust = row.trust().map_err(unusable)?;
             let load = tokio::task::spawn_blocking(move || tls::configuration(&trust)).await;
             load.map_err(|error| unusable(error.to_string()))?
         } else {
-            tls::unused()
+            tls::configuration(&Trust::Nobody)
         };
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls.map_err(unusable)?)
+            .tls_backend_preconfigured(tls.map_err(untrusting)?)
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()

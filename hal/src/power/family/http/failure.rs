@@ -5,8 +5,11 @@
 //!
 //! [`Device::error`]: super::client::Device::error
 
-use crate::error::{self, ErrorKind};
-use std::{error::Error, io};
+use crate::{
+    causes::{find, innermost, whole},
+    error::{self, ErrorKind},
+};
+use std::io;
 
 /// What went wrong, with a text that may quote the device.
 pub(super) struct Failure {
@@ -84,41 +87,4 @@ pub(super) fn sort(error: &reqwest::Error) -> Failure {
         format!("it does not answer with HTTP: {detail}"),
     )
     .hint("is there another device at this address?")
-}
-
-/// The first error of this type among the causes, also inside of I/O errors.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        let inner = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        if let Some(found) = inner.and_then(|inner| find::<E>(inner)) {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
-
-fn whole(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -3,11 +3,11 @@
 use super::{
     judge::{Expect, Show},
     template::{self, Escape, Values},
-    tls::{self, Trust},
 };
 use crate::{
     error::HalError,
     lab::{PduConfig, Secret},
+    tls::{self, Trust},
 };
 use reqwest::Method;
 use serde::Deserialize;

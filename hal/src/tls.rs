@@ -1,4 +1,7 @@
-//! TLS to PDUs: whom this host trusts, or one certificate by its fingerprint.
+//! TLS for HTTP clients: rustls with ring, trusting whom this host trusts, one certificate by its
+//! fingerprint, or everybody.
+//!
+//! Used by the PDUs that speak https and by the dispatcher's downloads.
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -11,61 +14,62 @@ use std::sync::Arc;
 
 /// Whom to trust.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
-    /// The authorities of this host.
+pub enum Trust {
+    /// The authorities of this host: `SSL_CERT_FILE`, `SSL_CERT_DIR`, else the distribution's.
     Host,
     /// The certificate with this SHA-256, whoever signed it.
     Fingerprint([u8; 32]),
-    /// Anybody.
+    /// Anybody who has the key of the certificate that he shows.
     Anybody,
+    /// Nobody: for requests without TLS, which a client wants a configuration for all the same.
+    Nobody,
 }
 
-/// A configuration for `trust`. Reads this host's certificates where they count.
+/// A configuration for `trust`. Reads some hundred certificates for [`Trust::Host`], and blocks
+/// meanwhile; nothing for the others.
 ///
 /// # Errors
-/// When this host has none.
-pub(super) fn configuration(trust: &Trust) -> Result<ClientConfig, String> {
+/// Why this host trusts no authority, for a message.
+pub fn configuration(trust: &Trust) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let fingerprint = match trust {
-        Trust::Host => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err("this host trusts no authority: install ca-certificates".to_owned());
-            }
-            return Ok(builder.with_root_certificates(roots).with_no_client_auth());
+    let roots = match trust {
+        Trust::Host => authorities()?,
+        Trust::Nobody => RootCertStore::empty(),
+        Trust::Fingerprint(_) | Trust::Anybody => {
+            let fingerprint = match trust {
+                Trust::Fingerprint(fingerprint) => Some(*fingerprint),
+                _ => None,
+            };
+            let verifier = Arc::new(Pinned {
+                fingerprint,
+                provider,
+            });
+            return Ok(builder
+                .dangerous()
+                .with_custom_certificate_verifier(verifier)
+                .with_no_client_auth());
         }
-        Trust::Fingerprint(fingerprint) => Some(*fingerprint),
-        Trust::Anybody => None,
     };
-    let verifier = Arc::new(Pinned {
-        fingerprint,
-        provider,
-    });
-    Ok(builder
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// A configuration for requests without TLS: it trusts nobody and reads nothing.
-///
-/// # Errors
-/// Never, in practice.
-pub(super) fn unused() -> Result<ClientConfig, String> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    Ok(builder
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth())
+/// The authorities of this host.
+fn authorities() -> Result<RootCertStore, String> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if !roots.is_empty() {
+        return Ok(roots);
+    }
+    let why = found.errors.first();
+    Err(why.map_or_else(|| "none found".to_owned(), ToString::to_string))
 }
 
 /// Reads "ab:cd:…" or "abcd…".
-pub(super) fn fingerprint(text: &str) -> Option<[u8; 32]> {
+pub fn fingerprint(text: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
     let bytes: Option<Vec<u8>> = digits
         .chunks(2)
