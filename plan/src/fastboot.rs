@@ -58,7 +58,7 @@ pub(crate) fn enter_from_bootloader(builder: &mut Builder<'_, '_>) -> Planned {
     let spec = bootloader::later(builder, "uboot-enter-fastboot");
     builder.nest(spec, |builder| {
         power::reset(builder)?;
-        bootloader::interrupt(builder);
+        bootloader::interrupt(builder, "u-boot");
         Ok(())
     })
 }

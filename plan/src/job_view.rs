@@ -41,6 +41,10 @@ pub(crate) struct Deployed {
     pub(crate) images: Vec<(String, String)>,
     /// Whether a guest image with the overlay was made.
     pub(crate) guest: bool,
+    /// Labels of the files that a boot loader can fetch.
+    pub(crate) boot_files: Vec<String>,
+    /// The type of the kernel: `image`, `uimage`, `zimage`.
+    pub(crate) kernel_type: Option<String>,
 }
 
 impl<'a> JobView<'a> {

@@ -21,6 +21,7 @@ mod fastboot;
 mod finalize;
 mod job_view;
 mod login;
+mod netboot;
 mod overlay_tree;
 mod power;
 mod render;

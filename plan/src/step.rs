@@ -4,6 +4,8 @@
 //! device again. What only running reveals (file names of downloads, the connection, prompts in
 //! force) is state of the runner.
 
+pub mod netboot;
+
 use job::Namespace;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -55,7 +57,39 @@ pub enum Step {
         already_applied: bool,
     },
 
+    /// `tftp-deploy`: its files go where boot loaders fetch them; after its children, none may be
+    /// larger than this many bytes.
+    TftpDeploy {
+        /// The size that a boot loader can fetch.
+        size_limit: u64,
+    },
+    /// `extract-overlay-ramdisk`: take the header off that the job says is there.
+    ExtractRamdisk(netboot::Ramdisk),
+    /// `extract-modules`: put the kernel's modules into the ramdisk.
+    InstallModules {
+        /// Whether they go into the ramdisk.
+        ramdisk: bool,
+    },
+    /// `apply-overlay-tftp`: put the overlay where the booted system finds it.
+    ApplyOverlayTftp {
+        /// Whether it goes into the ramdisk.
+        ramdisk: bool,
+    },
+    /// `uboot-prepare-kernel`.
+    PrepareKernel(netboot::PrepareKernel),
+    /// `compress-ramdisk`: write U-Boot's header before the ramdisk, where the device wants one.
+    CompressRamdisk {
+        /// The header.
+        header: Option<netboot::ImageHeader>,
+    },
+
     // boot
+    /// `bootloader-overlay`.
+    BootloaderOverlay(Box<netboot::BootloaderOverlay>),
+    /// `bootloader-interrupt`.
+    BootloaderInterrupt(netboot::BootloaderInterrupt),
+    /// `bootloader-commands`.
+    BootloaderCommands(netboot::BootloaderCommands),
     /// `execute-qemu`.
     ExecuteQemu(Box<ExecuteQemu>),
     /// `connect-device`.

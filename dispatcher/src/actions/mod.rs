@@ -61,6 +61,28 @@ pub async fn run(
             already_applied,
         } => deploy::guest::build(&step, *size_mib, *already_applied, context).await,
 
+        Step::TftpDeploy { .. } => deploy::tftp::begin(&step, context).await,
+        Step::ExtractRamdisk(ramdisk) => {
+            deploy::tftp::extract_ramdisk(&step, *ramdisk, context).await
+        }
+        Step::InstallModules { ramdisk } => {
+            deploy::tftp::install_modules(&step, *ramdisk, context).await
+        }
+        Step::ApplyOverlayTftp { ramdisk } => {
+            deploy::tftp::apply_overlay(&step, *ramdisk, context).await
+        }
+        Step::PrepareKernel(prepare) => deploy::tftp::prepare_kernel(&step, prepare, context).await,
+        Step::CompressRamdisk { header } => {
+            deploy::tftp::compress_ramdisk(&step, header.as_ref(), context).await
+        }
+
+        Step::BootloaderOverlay(overlay) => boot::bootloader::fill_in(&step, overlay, context),
+        Step::BootloaderInterrupt(interrupt) => {
+            boot::bootloader::interrupt(&step, interrupt, context).await
+        }
+        Step::BootloaderCommands(commands) => {
+            boot::bootloader::commands(&step, commands, context).await
+        }
         Step::ExecuteQemu(qemu) => boot::qemu::start(&step, qemu, context),
         Step::ConnectDevice(connect) => boot::connect::connect(&step, connect, context),
         Step::DeviceCommands(commands) => boot::reset::commands(&step, commands, context).await,
@@ -91,6 +113,7 @@ pub async fn run(
 pub async fn after_children(action: &Action, context: &mut Context) -> Result<Extra, Fault> {
     match &action.step {
         Step::TestDefinition => deploy::overlay::runner_configuration(action, context),
+        Step::TftpDeploy { size_limit } => deploy::tftp::check_sizes(action, *size_limit, context),
         _ => Ok(Extra::new()),
     }
 }

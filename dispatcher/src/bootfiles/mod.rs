@@ -4,6 +4,7 @@
 //! and nothing outside that directory. What was loaded, by whom and how fast is told to the job's
 //! log, so that a boot that went wrong can say where.
 
+pub mod image_header;
 mod root;
 pub mod tftp;
 mod transfers;

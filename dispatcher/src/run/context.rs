@@ -1,6 +1,11 @@
 //! What actions share while a job runs: typed, and owned by the executor.
 
-use super::{JobLog, Undos, consoles::Consoles, fetches::Fetches};
+use super::{
+    JobLog, Undos,
+    boot_files::{BootFiles, Tftp},
+    consoles::Consoles,
+    fetches::Fetches,
+};
 use crate::{
     actions::test::follow::Follower,
     overlay::{FetchedDefinition, OverlayBuilder},
@@ -31,6 +36,8 @@ pub struct JobFacts {
     pub command_environment: Vec<(String, String)>,
     /// A directory of this job alone, made by the runner and removed at its end.
     pub work_dir: PathBuf,
+    /// Who serves boot files by TFTP.
+    pub tftp: Tftp,
 }
 
 /// State that actions of one job share.
@@ -47,6 +54,8 @@ pub struct Context {
     pub namespaces: BTreeMap<Namespace, NamespaceState>,
     /// Fetches files.
     pub fetches: Fetches,
+    /// Files that boot loaders fetch.
+    pub boot_files: BootFiles,
     /// The test shell that runs.
     pub(crate) follower: Option<Follower>,
     /// How the board is switched off.
@@ -82,6 +91,12 @@ pub struct NamespaceState {
     pub prompts: Vec<String>,
     /// Variables that `export-device-env` types.
     pub device_environment: Vec<(String, String)>,
+    /// The directory of the last deploy that boot loaders fetch from.
+    pub deploy: Option<PathBuf>,
+    /// What is typed at the boot loader.
+    pub boot_commands: Vec<String>,
+    /// Whether the boot loader's prompt was seen, so that nobody waits for it again.
+    pub at_bootloader_prompt: bool,
 }
 
 impl NamespaceState {
@@ -108,7 +123,9 @@ impl Context {
     /// A context without namespaces yet.
     pub fn new(job: JobFacts, log: JobLog, undos: Undos, fetches: Fetches) -> Self {
         let consoles = Consoles::new(log.clone(), undos.clone());
+        let boot_files = BootFiles::new(job.tftp.clone(), job.id.clone());
         Self {
+            boot_files,
             job,
             log,
             undos,
@@ -149,6 +166,23 @@ impl Context {
         let path = self.make_directory("deploy")?;
         self.deploys.insert(block, path.clone());
         Ok(path)
+    }
+
+    /// Makes the directory of a deploy whose files are served, below `served`.
+    pub fn serve_deploy(&mut self, action: &Action, served: &Path) -> Result<(), Fault> {
+        self.directories += 1;
+        let path = served.join(format!("{}-{}", action.name, self.directories));
+        make_directory(&path)?;
+        self.namespace(&action.namespace).deploy = Some(path.clone());
+        self.deploys.insert(action.level.top(), path);
+        Ok(())
+    }
+
+    /// Logs the transfers of boot files that ended.
+    pub fn log_transfers(&mut self) {
+        while let Some(report) = self.boot_files.try_next_report() {
+            self.log.info(report.to_string());
+        }
     }
 
     /// Whether anything was begun that `finalize` has to end.

@@ -7,6 +7,7 @@
 //! One thread: futures here are not `Send`, and processes are started from the thread that owns
 //! them.
 
+pub mod boot_files;
 pub mod consoles;
 pub mod context;
 mod executor;
@@ -17,6 +18,7 @@ mod patterns;
 mod preflight;
 mod undo;
 
+pub use boot_files::Tftp;
 pub use context::{Context, JobFacts, NamespaceState, PowerOff};
 pub use executor::{Executor, Extra, Failure, is_lab_fault};
 pub use joblog::JobLog;

@@ -11,6 +11,15 @@ use plan::{
 pub(super) fn faults(step: &Step) -> impl Iterator<Item = Fault> {
     let patterns = match step {
         Step::AutoLogin(login) | Step::Login(login) => of_login(login),
+        Step::BootloaderInterrupt(interrupt) => {
+            let message = interrupt.interrupt_prompt.iter();
+            message.chain([&interrupt.prompt]).collect()
+        }
+        Step::BootloaderCommands(commands) => {
+            let prompts = [&commands.prompt].into_iter();
+            let all = prompts.chain(&commands.error_messages);
+            all.chain(&commands.final_message).collect()
+        }
         Step::ExpectShell { prompts } => prompts.iter().collect(),
         Step::SendRebootCommands {
             shutdown_message, ..

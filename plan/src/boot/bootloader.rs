@@ -18,7 +18,7 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
     let reset = boot.reset && block.flag("reset_device", true);
     let retry = Spec::group("boot-bootloader-retry").retrying();
     builder.nest(retry, |builder| {
-        bootloader::overlay(builder);
-        bootloader::boot(builder, reset_connection, reset)
+        bootloader::overlay(builder, &name)?;
+        bootloader::boot(builder, &name, reset_connection, reset)
     })
 }

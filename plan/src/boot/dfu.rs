@@ -15,7 +15,7 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>) -> Planned {
         power::connect(builder);
         power::reset(builder)?;
         if enters {
-            bootloader::interrupt(builder);
+            bootloader::interrupt(builder, "u-boot");
             builder.later("enter-dfu");
         }
         builder.later("wait-dfu-device");

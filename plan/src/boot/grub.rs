@@ -27,8 +27,8 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
         .boot_method(&boot.method)
         .is_none_or(|method| method.flag("reset_device", true));
     builder.nest(Spec::group("grub-main-action").retrying(), |builder| {
-        builder.later("bootloader-from-media");
-        bootloader::overlay(builder);
+        bootloader::from_media(builder, "bootloader-from-media");
+        bootloader::overlay(builder, &boot.method)?;
         power::connect(builder);
         if boot.reset && resets {
             power::reset(builder)?;
@@ -37,8 +37,8 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
             builder.later("uefi-menu-interrupt");
             builder.later("grub-efi-menu-selector");
         }
-        bootloader::interrupt(builder);
-        bootloader::commands(builder);
+        bootloader::interrupt(builder, &boot.method);
+        bootloader::commands(builder, &boot.method, true);
         if block.flag("expect_shell", true) {
             login::add_with_shell(builder, boot, wait(boot))?;
         }

@@ -9,21 +9,23 @@ use crate::{
 };
 use job::{definition::Boot, document::Cursor};
 
+const METHOD: &str = "u-boot";
+
 pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
-    let method = require_method(builder, "u-boot")?;
+    let method = require_method(builder, METHOD)?;
     require_key(&builder.cursor(), "commands")?;
     builder.nest(Spec::group("uboot-action").retrying(), |builder| {
-        builder.later("uboot-from-media");
-        bootloader::overlay(builder);
+        bootloader::from_media(builder, "uboot-from-media");
+        bootloader::overlay(builder, METHOD)?;
         power::connect(builder);
         builder.nest(Spec::group("uboot-commands"), |builder| {
             if boot.reset {
                 power::reset(builder)?;
             }
-            bootloader::interrupt(builder);
+            bootloader::interrupt(builder, METHOD);
             commands(builder, &method)?;
             let wait = Wait {
-                method: "u-boot",
+                method: METHOD,
                 boot: true,
             };
             login::add_with_shell(builder, boot, wait)
@@ -35,15 +37,15 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
 fn commands(builder: &mut Builder<'_, '_>, method: &Cursor<'_>) -> Planned {
     let set = |key: &str| parameter(method, key).is_some_and(|flag| flag.node().is_truthy());
     if set("uboot_ums_flash") {
-        bootloader::commands(builder);
+        bootloader::commands(builder, METHOD, true);
         builder.later("wait-device-path");
         builder.later("flash-uboot-ums");
         return power::reset(builder);
     }
     if set("uboot_altbank") {
         builder.later("bootloader-commands-altbank");
-        bootloader::interrupt(builder);
+        bootloader::interrupt(builder, METHOD);
     }
-    bootloader::commands(builder);
+    bootloader::commands(builder, METHOD, true);
     Ok(())
 }

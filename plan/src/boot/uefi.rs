@@ -20,7 +20,7 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
     builder.nest(
         Spec::group("uefi-shell-main-action").retrying(),
         |builder| {
-            bootloader::overlay(builder);
+            bootloader::overlay(builder, "uefi")?;
             power::connect_as(builder, "menu-connect");
             power::reset(builder)?;
             if menu {
@@ -28,7 +28,7 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
                 builder.later("uefi-shell-menu-selector");
             }
             builder.later("uefi-shell-interrupt");
-            bootloader::commands(builder);
+            bootloader::commands(builder, "uefi", true);
             let wait = Wait {
                 method: "uefi",
                 boot: true,

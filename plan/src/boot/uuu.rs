@@ -56,8 +56,8 @@ fn corrupt(builder: &mut Builder<'_, '_>, off_first: bool) -> Planned {
 
 fn to_bootloader(builder: &mut Builder<'_, '_>) -> Planned {
     power::connect(builder);
-    bootloader::overlay(builder);
-    bootloader::boot(builder, true, true)?;
+    bootloader::overlay(builder, "u-boot")?;
+    bootloader::boot(builder, "u-boot", true, true)?;
     power::disconnect(builder);
     Ok(())
 }

@@ -8,7 +8,11 @@ pub(crate) use hardware::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use dispatcher::{bootfiles::tftp::PORT, run::Tftp};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 /// LAVA-compatible lab automation, light enough to float.
 ///
@@ -136,9 +140,28 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "DIR", env = "PUMICE_CACHE")]
     pub(crate) cache_dir: Option<PathBuf>,
 
+    /// Serve boot files by TFTP here, or name the directory that a TFTP server of this host serves
+    /// [default: port 69 of --dispatcher-ip]
+    #[arg(long, value_name = "ADDRESS[:PORT]|DIR", value_parser = tftp)]
+    pub(crate) tftp: Option<Tftp>,
+
     /// Exit with 1 when a test case failed, although the job is complete
     #[arg(long)]
     pub(crate) fail_on_test: bool,
+}
+
+/// "192.0.2.1", "192.0.2.1:6969", "[fe80::1]:69", "/srv/tftp".
+fn tftp(text: &str) -> Result<Tftp, String> {
+    let address = text.parse().or_else(|_| {
+        let host: Result<IpAddr, _> = text.parse();
+        host.map(|host| SocketAddr::new(host, PORT))
+    });
+    if let Ok(address) = address {
+        return Ok(Tftp::Own(address));
+    }
+    let directory = fs_err::canonicalize(text)
+        .map_err(|error| format!("it is neither an address nor a directory: {error}"))?;
+    Ok(Tftp::Directory(directory))
 }
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -148,6 +171,8 @@ const RUN_EXAMPLES: &str = "Examples:
           on a board of a LAVA lab, with its own device types
   pumice run job.yaml --device board-07.yaml --job-id 42 -o out
           on a rendered device, as LAVA's worker gets it; files go to out/
+  pumice run uboot.yaml --device board-07.yaml --dispatcher-ip 192.0.2.1 --tftp /srv/tftp
+          boots from the network, by the TFTP server that this host has
   pumice run job.yaml --fail-on-test --format plain
           in CI: the exit code tells whether tests failed, the log has one line an event
   pumice run job.yaml --format json | jq -r '.record.result // empty | [.case, .result] | @tsv'

@@ -1,5 +1,6 @@
 //! `boot:` blocks.
 
+pub mod bootloader;
 pub mod connect;
 pub mod login;
 pub mod qemu;

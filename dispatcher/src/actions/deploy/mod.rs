@@ -4,6 +4,7 @@ pub mod append_overlays;
 pub mod download;
 pub mod guest;
 pub mod overlay;
+pub mod tftp;
 
 use crate::run::Context;
 use job::Fault;

@@ -1,0 +1,244 @@
+//! Boot loaders: fill in their commands, stop them from booting by themselves, type the commands.
+
+use crate::{
+    actions::{StepRun, compile},
+    expect::{Found, PatternSet},
+    run::{Context, Extra, consoles::Wait},
+};
+use fs_err as fs;
+use job::Fault;
+use plan::step::netboot::{
+    BootloaderCommands, BootloaderInterrupt, BootloaderOverlay, Keys, Placeholder,
+};
+
+/// `bootloader-overlay`
+pub fn fill_in(
+    step: &StepRun<'_>,
+    overlay: &BootloaderOverlay,
+    context: &mut Context,
+) -> Result<Extra, Fault> {
+    let values: Vec<(String, Option<String>)> = overlay
+        .placeholders
+        .iter()
+        .map(|(name, placeholder)| {
+            let value = value(step, placeholder, context);
+            (
+                format!("{{{name}}}"),
+                value.filter(|value| !value.is_empty()),
+            )
+        })
+        .collect();
+    context.log.debug("substitutions:");
+    for (name, value) in &values {
+        let shown = value.as_deref().unwrap_or("None");
+        context.log.debug(format!("- {name}: {shown}"));
+    }
+    let commands = substitute(&overlay.commands, &values);
+    context.log.info("Parsed boot commands:");
+    for command in &commands {
+        context.log.info(format!("- {command}"));
+    }
+    let commands = if overlay.as_script {
+        script(step, &commands, &values, context)?
+    } else {
+        commands
+    };
+    context.namespace(&step.action.namespace).boot_commands = commands;
+    let addresses = overlay.addresses.iter();
+    Ok(addresses
+        .map(|(name, value)| (name.clone(), value.clone().into()))
+        .collect())
+}
+
+/// What stands for a placeholder; `None` leaves out the lines that need it.
+fn value(step: &StepRun<'_>, placeholder: &Placeholder, context: &Context) -> Option<String> {
+    let state = context.namespaces.get(&step.action.namespace);
+    match placeholder {
+        Placeholder::Text(text) => Some(text.clone()),
+        Placeholder::Nothing => None,
+        Placeholder::File(label) => context.boot_files.path_of(state?.files.get(label)?),
+        Placeholder::ExtraFiles => {
+            let directory = state?.deploy.as_ref()?.join("extra_files");
+            context.boot_files.path_of(&directory)
+        }
+        Placeholder::TftpPort => Some(context.boot_files.port().to_string()),
+    }
+}
+
+/// Replaces placeholders one after the other, as LAVA 2026.07 does: a line that holds one without
+/// a value is left out, and braces of others stay.
+fn substitute(commands: &[String], values: &[(String, Option<String>)]) -> Vec<String> {
+    let filled = commands.iter().filter_map(|command| {
+        let mut line = command.clone();
+        for (name, value) in values {
+            if line.contains(name.as_str()) {
+                line = line.replace(name.as_str(), value.as_deref()?);
+            }
+        }
+        Some(line)
+    });
+    filled.collect()
+}
+
+/// Writes the commands as a script of iPXE's, and gives the commands that fetch it.
+fn script(
+    step: &StepRun<'_>,
+    commands: &[String],
+    values: &[(String, Option<String>)],
+    context: &mut Context,
+) -> Result<Vec<String>, Fault> {
+    let state = context.namespace(&step.action.namespace);
+    let Some(directory) = state.deploy.clone() else {
+        return Err(Fault::job(
+            "use_bootscript needs files that are served: deploy to tftp first",
+        ));
+    };
+    let path = directory.join("script.ipxe");
+    let text = format!("#!ipxe\n\n{}\n", commands.join("\n"));
+    fs::write(&path, text).map_err(|error| crate::run::fault::of_io(&error))?;
+    let server = values.iter().find(|(name, _)| name == "{SERVER_IP}");
+    let server = server
+        .and_then(|(_, value)| value.clone())
+        .unwrap_or_default();
+    let served = context.boot_files.path_of(&path).ok_or_else(|| {
+        Fault::job("use_bootscript needs files that are served: deploy to tftp first")
+    })?;
+    Ok(vec![
+        "dhcp net0".to_owned(),
+        format!("chain tftp://{server}/{served}"),
+    ])
+}
+
+/// `bootloader-interrupt`
+pub async fn interrupt(
+    step: &StepRun<'_>,
+    interrupt: &BootloaderInterrupt,
+    context: &mut Context,
+) -> Result<Extra, Fault> {
+    let namespace = step.console_namespace();
+    context
+        .consoles
+        .set_character_delay(namespace, interrupt.character_delay);
+    let Some(message) = interrupt.interrupt_prompt.as_deref() else {
+        let expected = [interrupt.prompt.as_str()];
+        wait_for(step, &compile(&expected)?, &expected, context).await?;
+        context.namespace(namespace).at_bootloader_prompt = true;
+        return Ok(Extra::new());
+    };
+    let expected = [message];
+    wait_for(step, &compile(&expected)?, &expected, context).await?;
+    match &interrupt.keys {
+        Keys::Line(text) => context.consoles.send_line(namespace, text).await?,
+        Keys::Text(text) => context.consoles.send(namespace, text.as_bytes()).await?,
+        Keys::Control(letters) => {
+            for letter in letters {
+                context
+                    .log
+                    .debug(format!("Sending control character: {letter}"));
+                // Control takes the two highest of an ASCII letter's seven bits away.
+                let code = u8::try_from(*letter).unwrap_or_default() & 0x1f;
+                context.consoles.send(namespace, &[code]).await?;
+            }
+        }
+    }
+    Ok(Extra::new())
+}
+
+/// `bootloader-commands`
+pub async fn commands(
+    step: &StepRun<'_>,
+    commands: &BootloaderCommands,
+    context: &mut Context,
+) -> Result<Extra, Fault> {
+    let namespace = step.console_namespace();
+    context
+        .consoles
+        .set_character_delay(namespace, commands.character_delay);
+    let prompt = [commands.prompt.as_str()];
+    if !std::mem::take(&mut context.namespace(namespace).at_bootloader_prompt) {
+        wait_for(step, &compile(&prompt)?, &prompt, context).await?;
+    }
+    let mut expected = prompt.to_vec();
+    expected.extend(commands.error_messages.iter().map(String::as_str));
+    let patterns = compile(&expected)?;
+    let to_type = context
+        .namespace(&step.action.namespace)
+        .boot_commands
+        .clone();
+    for (index, command) in to_type.iter().enumerate() {
+        if index > 0 {
+            answered(step, &patterns, &expected, context).await?;
+        }
+        context.consoles.send_line(namespace, command).await?;
+    }
+    if let Some(message) = &commands.final_message {
+        expected[0] = message;
+        answered(step, &compile(&expected)?, &expected, context).await?;
+    }
+    Ok(Extra::new())
+}
+
+/// Waits for the first of `expected`; the others mean that a command failed.
+async fn answered(
+    step: &StepRun<'_>,
+    patterns: &PatternSet,
+    expected: &[&str],
+    context: &mut Context,
+) -> Result<(), Fault> {
+    let found = wait_for(step, patterns, expected, context).await?;
+    if found.index == 0 {
+        return Ok(());
+    }
+    Err(Fault::infrastructure(format!(
+        "{} matched a bootloader error message: '{}' ({})",
+        step.action.name, expected[found.index], found.index
+    )))
+}
+
+/// Waits while boot files are fetched, which the log tells.
+async fn wait_for(
+    step: &StepRun<'_>,
+    patterns: &PatternSet,
+    expected: &[&str],
+    context: &mut Context,
+) -> Result<Found, Fault> {
+    step.log_wait(expected, context);
+    let wait: Wait<'_> = step.wait(patterns, expected);
+    let waiting = context.consoles.wait(step.console_namespace(), wait);
+    tokio::pin!(waiting);
+    loop {
+        tokio::select! {
+            found = &mut waiting => return found,
+            report = context.boot_files.next_report() => context.log.info(report.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_without_a_value_are_left_out_and_unknown_braces_stay() {
+        let commands = [
+            "tftp {KERNEL_ADDR} {KERNEL}",
+            "tftp {TEE_ADDR} {TEE}",
+            "setenv initrd_size ${filesize} {UNKNOWN}",
+        ]
+        .map(str::to_owned);
+        let values = [
+            ("{KERNEL_ADDR}", Some("0x1")),
+            ("{KERNEL}", Some("7/Image")),
+            ("{TEE_ADDR}", Some("0x2")),
+            ("{TEE}", None),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
+        assert_eq!(
+            substitute(&commands, &values),
+            [
+                "tftp 0x1 7/Image",
+                "setenv initrd_size ${filesize} {UNKNOWN}"
+            ]
+        );
+    }
+}
