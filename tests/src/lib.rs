@@ -41,6 +41,19 @@ pub fn demo_images() -> Option<PathBuf> {
     None
 }
 
+/// The kernel and the ramdisk of a board, as `hil/rack/images` makes them for an architecture of
+/// Debian's: `kernel`, `ramdisk.cpio.gz`.
+pub fn board_images(architecture: &str) -> Option<PathBuf> {
+    let path = root().join(".cache/boards").join(architecture);
+    if path.join("kernel").is_file() && path.join("ramdisk.cpio.gz").is_file() {
+        return Some(path);
+    }
+    skipped(&format!(
+        "what {architecture} boards boot is not here; run hil/rack/images {architecture}"
+    ));
+    None
+}
+
 /// Whether this test runs as root, which some faults need. Says so when it does not.
 pub fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();

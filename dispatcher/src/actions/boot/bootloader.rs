@@ -10,6 +10,14 @@ use job::Fault;
 use plan::step::netboot::{
     BootloaderCommands, BootloaderInterrupt, BootloaderOverlay, Keys, Placeholder,
 };
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How much of a command has to come back: consoles break longer lines in their own ways.
+const ECHO_LENGTH: usize = 12;
+
+/// How long to wait for it. The slowest consoles echo a line in half a second.
+const ECHO_WITHIN: Duration = Duration::from_secs(2);
 
 /// `bootloader-overlay`
 pub fn fill_in(
@@ -169,13 +177,51 @@ pub async fn commands(
         if index > 0 {
             answered(step, &patterns, &expected, context).await?;
         }
+        // A boot loader that is interrupted by more than one key prompts more than once. Whoever
+        // takes the second prompt for the end of a command types into the next one, and boot
+        // loaders throw away what is typed while they load: only behind its echo a prompt counts.
+        context.consoles.forget_pending(namespace);
         context.consoles.send_line(namespace, command).await?;
+        echoed(step, command, &expected[1..], context).await?;
     }
     if let Some(message) = &commands.final_message {
         expected[0] = message;
         answered(step, &compile(&expected)?, &expected, context).await?;
     }
     Ok(Extra::new())
+}
+
+/// Waits for the echo of a command, not for long: a damaged console or one without echo goes on
+/// with the next prompt that comes.
+async fn echoed(
+    step: &StepRun<'_>,
+    command: &str,
+    errors: &[&str],
+    context: &mut Context,
+) -> Result<(), Fault> {
+    let beginning: String = command.trim().chars().take(ECHO_LENGTH).collect();
+    if beginning.is_empty() {
+        return Ok(());
+    }
+    let echo = regex::escape(&beginning);
+    let mut expected = vec![echo.as_str()];
+    expected.extend(errors);
+    let patterns = compile(&expected)?;
+    let wait = Wait {
+        patterns: &patterns,
+        what: format!("the echo of '{command}'"),
+        until: Some(Instant::now() + ECHO_WITHIN),
+    };
+    let namespace = step.console_namespace();
+    match context.consoles.wait(namespace, wait).await {
+        Ok(found) if found.index > 0 => Err(failed(step, &expected, &found)),
+        Err(fault) if fault.timed_out_after.is_none() => Err(fault),
+        Err(_) => {
+            context.log.debug(format!("No echo of '{command}'"));
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
 }
 
 /// Waits for the first of `expected`; the others mean that a command failed.
@@ -189,10 +235,15 @@ async fn answered(
     if found.index == 0 {
         return Ok(());
     }
-    Err(Fault::infrastructure(format!(
+    Err(failed(step, expected, &found))
+}
+
+/// A command failed, as the boot loader says.
+fn failed(step: &StepRun<'_>, expected: &[&str], found: &Found) -> Fault {
+    Fault::infrastructure(format!(
         "{} matched a bootloader error message: '{}' ({})",
         step.action.name, expected[found.index], found.index
-    )))
+    ))
 }
 
 /// Waits while boot files are fetched, which the log tells.

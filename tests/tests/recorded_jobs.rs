@@ -1,7 +1,7 @@
-//! The job that a real LAVA was recorded with, run here: the same cases with the same results.
+//! Jobs that a real LAVA was recorded with, run here: the same cases with the same results.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use integration::{Run, demo_images, skipped};
+use integration::{Run, board_images, demo_images, skipped};
 use reference_data::reference_data;
 use std::{collections::BTreeMap, path::Path};
 use yaml::{Limits, Node};
@@ -51,6 +51,58 @@ fn recorded_qemu_job_gives_the_recorded_results() {
     let ours = results(&run.directory.join("logs.yaml"));
     assert_eq!(cases(&ours), cases(&recorded));
     assert_eq!(names_in_suite_lava(&ours), names_in_suite_lava(&recorded));
+}
+
+#[test]
+fn recorded_uboot_job_gives_the_recorded_results() {
+    let (Some(reference), Some(images)) = (reference_data(""), board_images("arm64")) else {
+        return;
+    };
+    let golden = reference.join("golden/peer/uboot");
+    let directory = tempfile::tempdir().unwrap();
+    let served = directory.path().join("served");
+    fs_err::create_dir(&served).unwrap();
+    let Some(ramdisk) = ramdisk_named(&images, "lavavm", directory.path()) else {
+        return;
+    };
+    // The recorded board: QEMU with a TFTP server of its own, which serves this directory.
+    let device = fs_err::read_to_string(golden.join("device.yaml")).unwrap();
+    let device = device.replace("/srv/tftp", &served.display().to_string());
+    let job = fs_err::read_to_string(golden.join("job.yaml"))
+        .unwrap()
+        .replace(
+            "/srv/peer/arm/Image",
+            &images.join("kernel").display().to_string(),
+        )
+        .replace(
+            "/srv/peer/arm/ramdisk.cpio.gz",
+            &ramdisk.display().to_string(),
+        );
+    let [device_file, job_file] =
+        ["device.yaml", "job.yaml"].map(|name| directory.path().join(name));
+    fs_err::write(&device_file, device).unwrap();
+    fs_err::write(&job_file, job).unwrap();
+
+    let run = Run::new(&job_file, directory.path())
+        .arg("--device")
+        .arg(&device_file)
+        .args(["--job-id", "5002", "--dispatcher-ip", "10.0.2.2", "--tftp"])
+        .arg(&served)
+        .env("PUMICE_LOCK_DIR", directory.path().join("locks"))
+        .finish();
+    assert_eq!(run.code, 0, "{}", run.output);
+
+    let recorded = results(&golden.join("logs.yaml"));
+    let ours = results(&run.directory.join("logs.yaml"));
+    assert_eq!(cases(&ours), cases(&recorded));
+    assert_eq!(names_in_suite_lava(&ours), names_in_suite_lava(&recorded));
+    let addresses = |results: &[Node]| {
+        let mut results = results.iter();
+        let overlay = results.find(|result| text(result, "case") == "bootloader-overlay");
+        let extra = overlay.unwrap().get("extra").unwrap();
+        ["kernel_addr", "dtb_addr", "ramdisk_addr", "tee_addr"].map(|key| text(extra, key))
+    };
+    assert_eq!(addresses(&ours), addresses(&recorded));
 }
 
 /// The `results` records of a LAVA log.
