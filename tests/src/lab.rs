@@ -82,7 +82,7 @@ impl Lab {
             "actions": {
                 "deploy": {
                     "connections": {"serial": null},
-                    "methods": {"overlay": null, "image": null, "tftp": null},
+                    "methods": {"overlay": null, "image": null, "tftp": null, "fastboot": null},
                 },
                 "boot": {"connections": {"serial": null}, "methods": {"minimal": null}},
             },

@@ -105,10 +105,10 @@ section! {
             Some(run.args(["--device-type", "serial", "-D", "nonsense"]).finish())
         };
 
-    unsupported_deploy: "a method that Pumice cannot run yet (deploy to tftp)"
-        => JOB, "cannot run deploy to: tftp", "pumice plan",
+    unsupported_deploy: "a method that Pumice cannot run yet (deploy to fastboot)"
+        => JOB, "cannot run deploy to: fastboot", "pumice plan",
         |lab| {
-            let deploy = "- deploy: {to: tftp, os: oe, kernel: {url: 'http://127.0.0.1:1/kernel'}}\n";
+            let deploy = "- deploy: {to: fastboot, os: oe, images: {boot: {url: 'http://127.0.0.1:1/boot'}}}\n";
             let job = job(&[deploy, BOOT, &inline("")]);
             let finished = lab.run(&job, &lab.device("true")).finish();
             assert!(lab.noted("power").is_empty(), "the board was touched");

@@ -9,5 +9,7 @@ mod packet;
 mod server;
 mod window;
 
+#[cfg(fuzzing)]
+pub use packet::read_any;
 pub use packet::PORT;
 pub use server::{Limits, TftpServer};

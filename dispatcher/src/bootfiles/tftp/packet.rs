@@ -66,6 +66,13 @@ pub(super) enum Reply {
     Error(String),
 }
 
+/// Reads a packet as both sides' would be read, for the fuzzer: it must not panic.
+#[cfg(fuzzing)]
+pub fn read_any(packet: &[u8]) {
+    let _ = parse_request(packet);
+    let _ = parse_reply(packet);
+}
+
 /// Reads the packet that begins a transfer. Options that we do not know, or whose values are no
 /// numbers, are left out, as RFC 2347 wants.
 ///

@@ -15,6 +15,9 @@ mod usb_hub;
 
 pub(crate) use list::{GpioChips, HidSwitches, HubPorts};
 
+#[cfg(fuzzing)]
+pub use snmp::read_any as snmp_read_any;
+
 use super::models::Family;
 
 /// Every family, in the order of the documentation.

@@ -37,6 +37,15 @@ fn parse(table: toml::Table) -> Result<Arc<dyn Open>, String> {
     Ok(Arc::new(SnmpModel { table, row }))
 }
 
+/// Reads a message as an agent's answer of each version, for the fuzzer: it must not panic.
+#[cfg(fuzzing)]
+pub fn read_any(message: &[u8]) {
+    for number in [0, 1] {
+        let _ = message::Answer::of_message(message, number);
+    }
+    usm::read_any(message);
+}
+
 struct SnmpModel {
     table: toml::Table,
     row: Row,
