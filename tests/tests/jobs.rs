@@ -171,7 +171,7 @@ const DYING_WORDS: &str = "\
 exec 3<>power
 while read -r switch <&3; do
   case $switch in
-  off) printf 'last words\\nboard login: '; echo said >said ;;
+  off) printf 'Linux version 5: last words\\nboard login: '; echo said >said ;;
   on) exec RACK board life.board ;;
   esac
 done
