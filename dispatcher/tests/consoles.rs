@@ -63,7 +63,7 @@ impl Job {
     }
 
     async fn wait(&mut self, prompt: &str, within: Duration) -> Result<(), Fault> {
-        let patterns = PatternSet::prompts(&[prompt]).unwrap();
+        let patterns = PatternSet::prompts([prompt]).unwrap();
         let wait = Wait {
             patterns: &patterns,
             what: prompt.to_owned(),
