@@ -166,6 +166,48 @@ fn reset_of_a_job_that_wants_none_leaves_the_power_alone() {
     assert_eq!(lab.noted("power"), ["off"]);
 }
 
+/// A board that prompts once more as its power goes, and takes a second to boot when it comes.
+const DYING_WORDS: &str = "\
+exec 3<>power
+while read -r switch <&3; do
+  case $switch in
+  off) printf 'Linux version 5: last words\\nboard login: '; echo said >said ;;
+  on) exec RACK board life.board ;;
+  esac
+done
+";
+
+const LIFE: &str = "print \"[ 0.0] Linux version 6.1\\n\"\n\
+interrupt 1s\n  print \"typed before the prompt\\n\"\n  hang\nend\n\
+print \"board login: \"\nread\n\
+shell \"root@board:~# \"\nend\n";
+
+#[test]
+fn prompt_of_a_life_before_is_recorded_and_not_answered() {
+    let lab = Lab::new();
+    let (power, said) = (lab.path("power-wire"), lab.path("said-wire"));
+    for wire in [&power, &said] {
+        integration::shell("mkfifo \"$1\"", wire).unwrap();
+    }
+    let play = lab.board(LIFE);
+    let script = DYING_WORDS
+        .replace("<>power", &format!("<>{}", power.display()))
+        .replace(">said ;;", &format!(">{} ;;", said.display()))
+        .replace("RACK board life.board", &play);
+    let script = lab.file("board.sh", script);
+    let mut device = lab.device(&format!("sh {}", script.display()));
+    let (power, said) = (power.display(), said.display());
+    device["commands"]["hard_reset"] = serde_json::json!([
+        format!("sh -c 'echo off >{power}; read -r heard <{said}'"),
+        format!("sh -c 'echo on >{power}'"),
+    ]);
+    let finished = lab.run(&job(&[OVERLAY, BOOT]), &device).finish();
+    assert_complete(&lab, &finished);
+    let log = finished.file("logs.yaml");
+    assert!(log.contains("last words"), "{log}");
+    assert!(!log.contains("typed before the prompt"), "{log}");
+}
+
 #[test]
 fn secrets_of_a_job_stay_in_its_journal() {
     let lab = Lab::new();

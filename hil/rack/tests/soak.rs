@@ -17,7 +17,10 @@ use hal::{
     power::{PowerAction, PowerState},
 };
 use rack::{Board, BoardFault, MachineState};
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime},
+};
 use support::{console, interrupt, rack, read_for, read_until, say};
 
 /// A board that has no power says nothing; one that has answers within milliseconds.
@@ -48,14 +51,26 @@ fn seed() -> u64 {
     seed
 }
 
+fn name_of(fault: BoardFault) -> &'static str {
+    let named = BoardFault::ALL.iter().find(|(_, other)| *other == fault);
+    named.expect("ALL has all").0
+}
+
 /// Something goes wrong at some moment of the boot, and the cable is mended after it.
-async fn mishap(board: &Board, random: &mut Random, console: &mut TcpConsole) -> String {
+async fn mishap(
+    board: &Board,
+    random: &mut Random,
+    console: &mut TcpConsole,
+    happened: &mut BTreeMap<&'static str, u32>,
+) -> String {
     let faults = random.pick(&MISHAPS).copied().unwrap_or_default();
     let moment = Duration::from_millis(random.below(120));
     read_for(console, moment).await;
     for fault in faults {
         // The machine may have been cut by the one before.
-        let _ = board.fault(*fault).await;
+        if board.fault(*fault).await.is_ok() {
+            *happened.entry(name_of(*fault)).or_default() += 1;
+        }
     }
     board.fault(BoardFault::MendConsole).await.unwrap();
     board.fault(BoardFault::PlugConsole).await.unwrap();
@@ -89,13 +104,14 @@ async fn soak(cycles: u32) {
     let mut random = Random::new(seed);
     let boards = [rack.board("arm64").unwrap(), rack.board("riscv64").unwrap()];
     let mut consoles = [console(boards[0]).await, console(boards[1]).await];
+    let (mut happened, mut resets) = (BTreeMap::new(), 0);
     let begun = Instant::now();
     for cycle in 0..cycles {
         // One at a time: a board at its prompt takes a whole core.
         let which = usize::from(random.chance(0.5));
         let (board, console) = (boards[which], &mut consoles[which]);
         board.power(PowerAction::On).await.unwrap();
-        let what = mishap(board, &mut random, console).await;
+        let what = mishap(board, &mut random, console, &mut happened).await;
         let what = format!("cycle {cycle} of {}, seed {seed}: {what}", board.name());
         board.power(PowerAction::Off).await.unwrap();
         is_off(board, console, &what).await;
@@ -103,6 +119,7 @@ async fn soak(cycles: u32) {
         is_on(board, console, &what).await;
         if random.chance(0.3) {
             board.power(PowerAction::Reset).await.unwrap();
+            resets += 1;
             is_on(board, console, &what).await;
         }
         board.power(PowerAction::Off).await.unwrap();
@@ -110,6 +127,7 @@ async fn soak(cycles: u32) {
     }
     let took = begun.elapsed();
     eprintln!("{cycles} cycles in {took:.1?}, {:.0?} each", took / cycles);
+    eprintln!("faults: {happened:?}; resets by the PDU: {resets}");
     rack.stop().await.unwrap();
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// How long a board may take from power to its firmware's prompt.
-const BOOT_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const BOOT_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long a request to a PDU may take.
 const SWITCH_WITHIN: Duration = Duration::from_secs(30);

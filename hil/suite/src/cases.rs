@@ -1,19 +1,28 @@
 //! What holds for every board.
 
-use crate::{Bench, Outcome};
+use crate::{Bench, Outcome, bench::BOOT_WITHIN};
 use hal::power::{PowerAction, PowerState};
 use std::{pin::Pin, time::Duration};
+use tokio::time::timeout;
 
 /// A board without power says nothing in this time.
 const SILENCE: Duration = Duration::from_millis(300);
 
+/// How many times the console outlives the board's power.
+const LIVES: u32 = 3;
+
 /// How long BREAK is held.
 const BREAK: Duration = Duration::from_millis(50);
+
+/// What a case may take beside the boots in it: switching, typing, listening.
+const BESIDE: Duration = Duration::from_secs(60);
 
 /// Something that holds for every board, whatever state it is in before.
 pub struct Case {
     /// Its name.
     pub name: &'static str,
+    /// How many times it waits for the board to boot.
+    pub(crate) boots: u32,
     pub(crate) run: for<'a> fn(&'a mut Bench) -> Running<'a>,
 }
 
@@ -21,30 +30,52 @@ type Running<'a> = Pin<Box<dyn Future<Output = Result<Outcome, String>> + 'a>>;
 
 /// All of them, in the order in which they run.
 pub const CASES: &[Case] = &[
-    case("off-is-silent", |bench| Box::pin(off_is_silent(bench))),
-    case("on-reaches-the-prompt", |bench| {
+    case("off-is-silent", 0, |bench| Box::pin(off_is_silent(bench))),
+    case("on-reaches-the-prompt", 1, |bench| {
         Box::pin(on_reaches_the_prompt(bench))
     }),
-    case("state-reads-back", |bench| {
+    case("state-reads-back", 0, |bench| {
         Box::pin(state_reads_back(bench))
     }),
-    case("on-twice-changes-nothing", |bench| {
+    case("on-twice-changes-nothing", 1, |bench| {
         Box::pin(on_twice(bench))
     }),
-    case("typed-text-is-whole", |bench| {
+    case("typed-text-is-whole", 1, |bench| {
         Box::pin(typed_text_is_whole(bench))
     }),
-    case("break-does-no-harm", |bench| {
+    case("break-does-no-harm", 1, |bench| {
         Box::pin(break_does_no_harm(bench))
     }),
-    case("reset-is-a-new-life", |bench| {
+    case("reset-is-a-new-life", 2, |bench| {
         Box::pin(reset_is_a_new_life(bench))
     }),
-    case("console-stays", |bench| Box::pin(console_stays(bench))),
+    case("console-stays", LIVES, |bench| {
+        Box::pin(console_stays(bench))
+    }),
 ];
 
-const fn case(name: &'static str, run: for<'a> fn(&'a mut Bench) -> Running<'a>) -> Case {
-    Case { name, run }
+const fn case(
+    name: &'static str,
+    boots: u32,
+    run: for<'a> fn(&'a mut Bench) -> Running<'a>,
+) -> Case {
+    Case { name, boots, run }
+}
+
+impl Case {
+    /// How long it may take, whatever the board does.
+    pub fn within(&self) -> Duration {
+        BESIDE + BOOT_WITHIN * self.boots
+    }
+
+    /// Judges the board on `bench`, in at most [`Self::within`].
+    pub async fn judge(&self, bench: &mut Bench) -> Outcome {
+        let within = self.within();
+        match timeout(within, (self.run)(bench)).await {
+            Ok(outcome) => outcome.unwrap_or_else(Outcome::Failed),
+            Err(_) => Outcome::Failed(format!("it did not end within {within:?}")),
+        }
+    }
 }
 
 fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<Outcome, String> {
@@ -147,7 +178,7 @@ async fn reset_is_a_new_life(bench: &mut Bench) -> Result<Outcome, String> {
 }
 
 async fn console_stays(bench: &mut Bench) -> Result<Outcome, String> {
-    for _ in 0..3 {
+    for _ in 0..LIVES {
         to_prompt(bench).await?;
     }
     Ok(Outcome::Passed)

@@ -71,24 +71,24 @@ impl fmt::Display for Report {
 }
 
 impl Suite {
-    /// Runs every case on every board, one after the other, and leaves the boards off. `on_report`
-    /// hears of each as it ends.
+    /// Runs every case on every board, one after the other, each within its own deadline, and
+    /// leaves the boards off. `on_report` hears of each as it ends.
     pub async fn run(&self, mut on_report: impl FnMut(&Report)) -> Vec<Report> {
         let mut reports = Vec::new();
+        let mut report = |report: Report| {
+            on_report(&report);
+            reports.push(report);
+        };
         for (name, target) in &self.boards {
-            for report in self.run_board(name, target).await {
-                on_report(&report);
-                reports.push(report);
-            }
+            self.run_board(name, target, &mut report).await;
         }
         reports
     }
 
-    async fn run_board(&self, name: &str, target: &Target) -> Vec<Report> {
-        let mut reports = Vec::new();
+    async fn run_board(&self, name: &str, target: &Target, report: &mut impl FnMut(Report)) {
         let mut report = |case, outcome, took| {
             let board = name.to_owned();
-            reports.push(Report {
+            report(Report {
                 board,
                 case,
                 outcome,
@@ -97,21 +97,16 @@ impl Suite {
         };
         let mut bench = match self.admit(name, target).await {
             Ok(bench) => bench,
-            Err(why) => {
-                report("admission", Outcome::Refused(why), Duration::ZERO);
-                return reports;
-            }
+            Err(why) => return report("admission", Outcome::Refused(why), Duration::ZERO),
         };
         for case in CASES {
             let begun = Instant::now();
-            let outcome = (case.run)(&mut bench).await;
-            let outcome = outcome.unwrap_or_else(Outcome::Failed);
+            let outcome = case.judge(&mut bench).await;
             report(case.name, outcome, begun.elapsed());
         }
         if let Err(why) = bench.switch_off().await {
             report("left off", Outcome::Failed(why), Duration::ZERO);
         }
-        reports
     }
 
     /// Opens a board, if it is one of ours.

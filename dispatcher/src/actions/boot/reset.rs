@@ -20,11 +20,15 @@ pub async fn commands(
     let changes_power = changes_power(&commands.key);
     if changes_power {
         context.expect_power()?;
-        context.consoles.next_epoch();
     }
-    let outcome = context
-        .run_commands(&commands.commands, step.deadline)
-        .await;
+    let outcome = match changes_power {
+        true => switch(&commands.commands, step, context).await,
+        false => {
+            context
+                .run_commands(&commands.commands, step.deadline)
+                .await
+        }
+    };
     if changes_power {
         let operation = commands.key.clone();
         context.log.record(Record::Power {
@@ -38,6 +42,31 @@ pub async fn commands(
         extra.insert("status".to_owned(), "success".into());
     }
     Ok(extra)
+}
+
+/// Runs commands that switch the power. Each of them begins a new life of the board: of "off, wait,
+/// on" only the last one brings it up, and what it printed until then is of no interest. Within a
+/// single command that does all of that nothing tells the lives apart.
+async fn switch(
+    commands: &[String],
+    step: &StepRun<'_>,
+    context: &mut Context,
+) -> Result<(), Fault> {
+    for (number, command) in commands.iter().enumerate() {
+        // The board may be up already, and must be heard.
+        if number == 0 || !is_pause(command) {
+            context.consoles.begin_life().await;
+        }
+        let command = std::slice::from_ref(command);
+        context.run_commands(command, step.deadline).await?;
+    }
+    Ok(())
+}
+
+/// Whether a command does nothing but wait.
+fn is_pause(command: &str) -> bool {
+    let program = command.split_whitespace().next().unwrap_or_default();
+    matches!(program.rsplit('/').next(), Some("sleep"))
 }
 
 /// Types the reboot commands and waits for the message that proves one of them worked.
@@ -64,7 +93,7 @@ pub async fn reboot(
         },
         None => fault,
     })?;
-    context.consoles.next_epoch();
+    context.consoles.note_reboot();
     Ok(Extra::new())
 }
 

@@ -5,6 +5,7 @@
 //! the bytes as they come ([`Consoles::next_chunk`]), or let the consoles run while they do
 //! something on this host ([`Consoles::drain_until`]).
 
+mod life;
 mod session;
 mod typing;
 
@@ -13,7 +14,7 @@ pub use typing::FORCED_PROMPT;
 use super::{JobLog, Undos};
 use crate::expect::{Found, Matcher, PatternSet, kernel::KernelMessage};
 use bytes::Bytes;
-use hal::console::Console;
+use hal::console::{Console, EpochCounter, Fenced};
 use job::{Fault, Namespace};
 use session::{Kernel, Session, Tail};
 use std::{
@@ -37,7 +38,10 @@ pub struct Consoles {
     log: JobLog,
     undos: Undos,
     opened: u16,
-    epoch: u32,
+    /// Counts the lives of the boards that a switch of their power began.
+    lives: EpochCounter,
+    /// How many times a board was rebooted from inside, which is another life as well.
+    reboots: u32,
     waiting_for: Option<String>,
     buffer: Box<[u8]>,
 }
@@ -60,10 +64,15 @@ pub struct Chunk {
     pub recorded: bool,
 }
 
+/// A life of the boards, as consoles count it; the journal's counts reboots as well.
+type Life = hal::console::Epoch;
+
 enum Event {
     Read {
         namespace: Namespace,
         length: usize,
+        /// The life of the board in which these bytes came.
+        life: Life,
     },
     Closed {
         namespace: Namespace,
@@ -79,7 +88,8 @@ impl Consoles {
             log,
             undos,
             opened: 0,
-            epoch: 0,
+            lives: EpochCounter::default(),
+            reboots: 0,
             waiting_for: None,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
         }
@@ -106,7 +116,8 @@ impl Consoles {
             namespace.clone(),
             Session {
                 connection,
-                console,
+                console: Fenced::new(console, self.lives.clone()),
+                switches: 0,
                 matcher: Matcher::new(),
                 tail: Tail::default(),
                 line_end: "\n",
@@ -167,14 +178,6 @@ impl Consoles {
         }
         if let Some(session) = self.sessions.get_mut(namespace) {
             session.matcher.push(bytes);
-        }
-    }
-
-    /// The power is switched: what the boards printed before must not satisfy a wait after it.
-    pub fn next_epoch(&mut self) {
-        self.epoch += 1;
-        for session in self.sessions.values_mut() {
-            session.matcher.clear_epoch();
         }
     }
 
@@ -255,7 +258,7 @@ impl Consoles {
             } else {
                 self.read(namespace).await?
             };
-            self.record_output(namespace, length);
+            self.record_output(namespace, length, self.lives.current());
             if let Some(session) = self.sessions.get_mut(namespace) {
                 session.matcher.push(&self.buffer[..length]);
             }
@@ -292,8 +295,9 @@ impl Consoles {
     pub fn record_bytes(&mut self, namespace: &Namespace, bytes: &[u8]) {
         if let Some(session) = self.sessions.get_mut(namespace) {
             session.see(bytes);
+            let life = self.lives.current();
             self.log
-                .output(session.connection, Epoch(self.epoch), bytes);
+                .output(session.connection, Epoch(life.0 + self.reboots), bytes);
         }
     }
 
@@ -334,9 +338,16 @@ impl Consoles {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Read { namespace, length } => {
-                self.record_output(&namespace, length);
-                if let Some(session) = self.sessions.get_mut(&namespace) {
+            Event::Read {
+                namespace,
+                length,
+                life,
+            } => {
+                self.record_output(&namespace, length, life);
+                // What is left of a life before is recorded, and looked at by nobody.
+                if life == self.lives.current()
+                    && let Some(session) = self.sessions.get_mut(&namespace)
+                {
                     session.matcher.push(&self.buffer[..length]);
                 }
             }
@@ -344,14 +355,16 @@ impl Consoles {
         }
     }
 
-    /// Reads the console of `namespace` into the buffer; others are recorded as feedback.
+    /// Reads the console of `namespace` into the buffer; others are recorded as feedback, and what
+    /// is left of a life before is recorded.
     async fn read(&mut self, namespace: &Namespace) -> Result<usize, Fault> {
         loop {
             match self.event(Some(namespace)).await {
                 Event::Read {
                     namespace: from,
                     length,
-                } if from == *namespace => return Ok(length),
+                    life,
+                } if from == *namespace && life == self.lives.current() => return Ok(length),
                 Event::Closed {
                     namespace: from,
                     reason,
@@ -380,14 +393,15 @@ impl Consoles {
                 });
             }
         }
+        let now = self.lives.current();
         let (sessions, buffer, log) = (&mut self.sessions, &mut self.buffer, &self.log);
-        let (namespace, read) = poll_fn(|poller| {
+        let (namespace, read, life) = poll_fn(|poller| {
             let open = sessions
                 .iter_mut()
                 .filter(|(_, session)| session.closed.is_none());
             for (namespace, session) in open {
                 if let Poll::Ready(read) = session.console.poll_read(poller, buffer) {
-                    return Poll::Ready((namespace.clone(), read));
+                    return Poll::Ready((namespace.clone(), read, session.life(now)));
                 }
             }
             log.commit();
@@ -399,7 +413,11 @@ impl Consoles {
                 let reason = self.end_reason(&namespace).await;
                 Event::Closed { namespace, reason }
             }
-            Ok(length) => Event::Read { namespace, length },
+            Ok(length) => Event::Read {
+                namespace,
+                length,
+                life,
+            },
             Err(error) => Event::Closed {
                 namespace,
                 reason: error.to_string(),
@@ -416,12 +434,12 @@ impl Consoles {
         reason.unwrap_or_else(|| "end of output".to_owned())
     }
 
-    fn record_output(&mut self, namespace: &Namespace, length: usize) {
+    fn record_output(&mut self, namespace: &Namespace, length: usize, life: Life) {
         if let Some(session) = self.sessions.get_mut(namespace) {
             let bytes = &self.buffer[..length];
             session.see(bytes);
             self.log
-                .output(session.connection, Epoch(self.epoch), bytes);
+                .output(session.connection, Epoch(life.0 + self.reboots), bytes);
         }
     }
 

@@ -4,7 +4,7 @@ use crate::expect::{
     Matcher,
     kernel::{KernelEvent, KernelMessage, KernelMonitor},
 };
-use hal::console::Console;
+use hal::console::{Console, Epoch, Fenced};
 use std::time::Duration;
 use wire::journal::{ConnectionId, UndoId};
 
@@ -20,7 +20,9 @@ const MOST_MESSAGES: usize = 1000;
 /// One console.
 pub(super) struct Session {
     pub(super) connection: ConnectionId,
-    pub(super) console: Box<dyn Console>,
+    pub(super) console: Fenced<Box<dyn Console>>,
+    /// How many times the power was switched while it was open.
+    pub(super) switches: u32,
     pub(super) matcher: Matcher,
     pub(super) tail: Tail,
     pub(super) line_end: &'static str,
@@ -33,6 +35,17 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// The life of the board that bytes just read belong to, of which `now` is the newest.
+    ///
+    /// The first switch after a console was opened begins no other life for it: the command that
+    /// connects may itself be what started the board, and the job knows of no life before.
+    pub(super) fn life(&self, now: Epoch) -> Epoch {
+        match self.switches {
+            0 | 1 => now,
+            _ => self.console.epoch(),
+        }
+    }
+
     /// Looks at bytes that were just read, each of them once.
     pub(super) fn see(&mut self, bytes: &[u8]) {
         self.tail.push(bytes);

@@ -57,7 +57,7 @@ impl Consoles {
             if let Some(reason) = &session.closed {
                 return Err(closed(reason));
             }
-            let console = session.console.as_mut();
+            let console = &mut session.console;
             let done = poll_fn(|poller| write_or_read(console, poller, rest, buffer)).await;
             match done {
                 Ok(Written::Some(count)) => rest = &rest[count..],
@@ -68,9 +68,12 @@ impl Consoles {
                     return Err(fault);
                 }
                 Ok(Written::ReadInstead(length)) => {
+                    let now = self.lives.current();
+                    let life = self.session(namespace)?.life(now);
                     self.take(Event::Read {
                         namespace: namespace.clone(),
                         length,
+                        life,
                     });
                 }
                 Err(error) => {

@@ -1,7 +1,10 @@
 //! The serial adapter: a pseudo-terminal under a name that stays.
 
 use super::hub::Hub;
-use hal::{HalError, virtual_port::VirtualPort};
+use hal::{
+    HalError,
+    virtual_port::{VirtualLine, VirtualPort},
+};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -34,8 +37,7 @@ pub(super) async fn run(
         here.send_replace(Some(port.node().to_owned()));
         let ended = tokio::select! {
             pulled = plugged.wait_for(|plugged| !*plugged) => pulled.is_err(),
-            _ = read(&port, &typed) => false,
-            _ = print(&port, &hub) => false,
+            _ = serve(&port, &hub, &typed) => false,
         };
         drop(port);
         // Already gone if the rack's directory is.
@@ -58,41 +60,46 @@ fn plug_in(link: &Path) -> Result<VirtualPort, HalError> {
     Ok(port)
 }
 
-/// Passes on what is typed.
-async fn read(port: &VirtualPort, typed: &mpsc::Sender<Box<[u8]>>) -> Result<(), HalError> {
-    let mut buffer = [0; 4096];
-    loop {
-        let length = port.read(&mut buffer).await?;
-        if typed.send(buffer[..length].into()).await.is_err() {
-            return Ok(());
+/// Serves who has the adapter open, one after the other.
+async fn serve(
+    port: &VirtualPort,
+    hub: &Hub,
+    typed: &mpsc::Sender<Box<[u8]>>,
+) -> Result<(), HalError> {
+    while !typed.is_closed() {
+        let line = port.opened().await?;
+        tokio::select! {
+            read = read(&line, typed) => read?,
+            printed = print(&line, hub) => printed?,
         }
     }
+    Ok(())
 }
 
-/// Prints what the board prints, while somebody has the adapter open.
-async fn print(port: &VirtualPort, hub: &Hub) -> Result<(), HalError> {
-    loop {
-        while port.holders() == 0 {
-            port.holders_changed().await?;
+/// Passes on what is typed, until the adapter is closed.
+async fn read(line: &VirtualLine<'_>, typed: &mpsc::Sender<Box<[u8]>>) -> Result<(), HalError> {
+    let mut buffer = [0; 4096];
+    // Room first: bytes that were taken are passed on even if printing ends meanwhile.
+    while let Ok(room) = typed.reserve().await {
+        match line.read(&mut buffer).await? {
+            0 => break,
+            length => room.send(buffer[..length].into()),
         }
-        let mut feed = hub.attach();
-        let mut piece: Box<[u8]> = Box::default();
+    }
+    Ok(())
+}
+
+/// Prints what the board prints, until the adapter is closed.
+async fn print(line: &VirtualLine<'_>, hub: &Hub) -> Result<(), HalError> {
+    let mut feed = hub.attach();
+    while let Some(piece) = feed.recv().await {
         let mut printed = 0;
-        while port.holders() > 0 {
-            tokio::select! {
-                changed = port.holders_changed() => {
-                    changed?;
-                }
-                next = feed.recv(), if printed == piece.len() => match next {
-                    Some(next) => (piece, printed) = (next, 0),
-                    None => return Ok(()),
-                },
-                length = port.write(&piece[printed..]), if printed < piece.len() => {
-                    printed += length?;
-                }
+        while printed < piece.len() {
+            match line.write(&piece[printed..]).await? {
+                0 => return Ok(()),
+                length => printed += length,
             }
         }
-        drop(feed);
-        port.discard_unread();
     }
+    Ok(())
 }
