@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Two devices: the one the rack plays, and U-Boot in QEMU where `tools/uboot` made one. Each
-//! round, one client after the other sends the same bytes; the ratio is that of the best rounds.
+//! round, one client after the other sends the same bytes; the medians of all rounds are compared.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use hal::{
@@ -45,7 +45,7 @@ fn main() -> Result<(), HalError> {
         .skip(1)
         .map_while(|argument| argument.parse().ok());
     let size = arguments.next().unwrap_or(64) * MIB;
-    let rounds = arguments.next().unwrap_or(3);
+    let rounds = arguments.next().unwrap_or(7);
     let directory = tempfile::tempdir().map_err(failed)?;
     let file = directory.path().join("image");
     let bytes: Vec<u8> = (0..size).map(|at| ((at * at) >> 7) as u8).collect();
@@ -89,6 +89,11 @@ fn serve(size: usize, packet_size: u16) -> Result<String, HalError> {
         .map_err(|_| HalError::new(ErrorKind::Other, "the rack's device", "it did not start"))
 }
 
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or(Duration::MAX)
+}
+
 /// Two programs that flash the same file to the same device.
 struct Clients {
     target: String,
@@ -106,11 +111,12 @@ impl Clients {
     }
 
     async fn compare(&self, name: &str, size: u64, rounds: u64) -> Result<(), HalError> {
-        let (mut ours, mut theirs) = (Duration::MAX, Duration::MAX);
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            theirs = theirs.min(self.debian().await?);
-            ours = ours.min(self.ours().await?);
+            theirs.push(self.debian().await?);
+            ours.push(self.ours().await?);
         }
+        let (ours, theirs) = (median(ours), median(theirs));
         let speed = |took: Duration| size as f64 / MIB as f64 / took.as_secs_f64();
         println!(
             "{name:<25} Debian {:>7.1} MiB/s   ours {:>7.1} MiB/s   ratio {:.2}",

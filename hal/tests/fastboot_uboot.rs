@@ -57,7 +57,7 @@ async fn uboot_is_flashed_erased_and_rebooted() {
     // In many sparse images.
     let bytes = image(52, 16 * MIB);
     let large = Image::from_bytes("large", bytes.clone()).unwrap();
-    let mut client = client.with_limit(3 * MIB as u64);
+    let mut client = client.with_limit(2 * MIB as u64);
     let mut parts = 0;
     let count = |event: Progress<'_>| {
         if let Progress::Part { of, .. } = event {

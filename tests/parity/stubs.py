@@ -3,15 +3,18 @@
 
 Prints "ready" when all listen, or "cannot NAME: reason" before that for those that cannot. Each line
 on standard input is a name; the answer is a line of JSON: what came since the last time, in order,
-without what differs from one request to the next (SNMP's request numbers, names of programs).
+without what differs from one request to the next (numbers of requests, nonces). The line "-" makes
+all forget what came. A stream is text whose characters are its bytes.
 """
 
+import hashlib
 import http.server
 import json
 import os
 import re
 import select
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -39,6 +42,8 @@ class Http(http.server.BaseHTTPRequestHandler):
         except ValueError:
             pass
         kept = [f"{name}: {self.headers[name]}" for name in KEPT_HEADERS if name in self.headers]
+        if self.server.digest:
+            kept = [shown if not shown.startswith("authorization: Digest") else self.judge(shown) for shown in kept]
         # A plus is a blank in a query, and so is %20.
         path = self.path.replace("+", "%20")
         seen[self.server.row].append([f"{self.command} {path}", *kept, body])
@@ -48,11 +53,27 @@ class Http(http.server.BaseHTTPRequestHandler):
             if match:
                 text = match.expand(reply).encode()
                 break
-        self.send_response(200)
+        refused = self.server.digest and "authorization: digest, right" not in kept
+        self.send_response(401 if refused else 200)
+        if refused:
+            self.send_header("WWW-Authenticate", 'Digest realm="stub", qop="auth", algorithm=MD5, nonce="0123456789abcdef"')
         self.send_header("Content-Type", self.server.kind)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+    def judge(self, header):
+        """Whether a digest (RFC 2617) is right; how it is written down differs from client to client."""
+        said = {name.lower(): value.strip('"') for name, value in re.findall(r'(\w+)=("[^"]*"|[^,\s]+)', header)}
+
+        def md5(text):
+            return hashlib.md5(text.encode()).hexdigest()
+
+        user, _, password = self.server.digest.partition(":")
+        proof = [said.get(name, "") for name in ("nonce", "nc", "cnonce", "qop")]
+        asked = md5(f"{self.command}:{self.path}")
+        right = md5(":".join([md5(f"{user}:stub:{password}"), *proof, asked]))
+        return "authorization: digest, " + ("right" if said.get("response") == right else "wrong")
 
     do_GET = do_POST = do_PUT = do_PATCH = respond
 
@@ -65,6 +86,7 @@ def serve_http(name, row):
     server = http.server.ThreadingHTTPServer((row["host"], row["port"]), Http)
     server.row, server.reply = name, row.get("reply", "")
     server.replies = row.get("replies", [])
+    server.digest = row.get("digest", "")
     server.kind = row.get("content_type", "text/plain")
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
@@ -87,29 +109,71 @@ def talk(name, row, connection):
     talking[name] = talking.get(name, 0) + 1
     try:
         converse(name, row, connection)
+    except OSError:
+        pass  # who hangs up without reading is done
     finally:
         talking[name] -= 1
+        connection.close()
 
 
 def converse(name, row, connection):
-    connection.sendall(row.get("greeting", "").encode("latin-1"))
+    menus = Menus(row) if "menus" in row else None
+    connection.sendall((menus.greeting() if menus else row.get("greeting", "")).encode("latin-1"))
     pending = b""
-    while True:
-        try:
-            data = connection.recv(4096)
-        except OSError:
-            return
-        if not data:
-            return
-        data = without_telnet(data) if row.get("telnet") else data
-        seen[name].append(data.hex())
-        pending += data
-        if row.get("telnet") and not pending.endswith((b"\r", b"\n", b"\0")):
+    while data := connection.recv(4096):
+        if not row.get("telnet"):
+            seen[name].append(data.decode("latin-1"))
+            connection.sendall(answer(row, data))
             continue
-        reply = answer(row, pending)
-        pending = b""
-        if reply:
+        pending += without_telnet(data)
+        # A line ends in what the network's virtual terminal has for it.
+        while match := re.match(rb"(.*?)(?:\r\n|\r\0|\n)", pending, re.DOTALL):
+            pending = pending[match.end() :]
+            seen[name].append(match.group().decode("latin-1"))
+            line = match.group(1)
+            reply = menus.answer(line.decode("latin-1")).encode() if menus else answer(row, line)
             connection.sendall(reply)
+
+
+class Menus:
+    """A PDU with menus: how they lie below each other is the row's.
+
+    Each is its title, which entry leads down, and its entries. The last one's switch.
+    """
+
+    def __init__(self, row):
+        self.menus = row["menus"]
+        self.level = -2
+        self.asked = ""
+
+    def greeting(self):
+        return "\r\nUser Name : "
+
+    def show(self):
+        title, _, *entries = self.menus[self.level]
+        lines = [f"------- {title} -------", "", *(f"    {at}- {text}" for at, text in enumerate(entries, 1)), ""]
+        return "\r\n" + "\r\n".join(lines) + "\r\n> "
+
+    def answer(self, line):
+        line = line.strip()
+        if self.level < 0:
+            if self.level == -2 and not line:
+                return self.greeting()
+            self.level += 1
+            return "\r\nPassword  : " if self.level < 0 else self.show()
+        _, down, *entries = self.menus[self.level]
+        if self.asked:
+            said = "\r\nPress <ENTER> to continue..." if line == "YES" and self.asked != "done" else self.show()
+            self.asked = "done" if line == "YES" else ""
+            return said
+        if line == "\x1b":
+            self.level = max(0, self.level - 1)
+        elif line.isdigit() and not down and int(line) <= len(entries):
+            self.asked = entries[int(line) - 1]
+            return f"\r\n{self.asked}\r\n\r\nEnter 'YES' to continue or <ENTER> to cancel : "
+        elif down and line == down:
+            self.level += 1
+        return self.show()
 
 
 def serve_tcp(name, row):
@@ -119,6 +183,76 @@ def serve_tcp(name, row):
         while True:
             connection, _ = listener.accept()
             threading.Thread(target=talk, args=(name, row, connection), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def hide(text, key=171):
+    """TP-Link's way to write on the network."""
+    hidden = bytearray()
+    for byte in text:
+        key ^= byte
+        hidden.append(key)
+    return len(text).to_bytes(4, "big") + hidden
+
+
+def serve_tplink(name, row):
+    listener = socket.create_server((row["host"], row["port"]))
+
+    def converse(connection):
+        while header := connection.recv(4, socket.MSG_WAITALL):
+            hidden = connection.recv(int.from_bytes(header, "big"), socket.MSG_WAITALL)
+            shown = bytes(byte ^ key for byte, key in zip(hidden, bytes([171]) + hidden))
+            asked = json.loads(shown)
+            seen[name].append([json.dumps(asked, sort_keys=True)])
+            connection.sendall(hide(answer(row, shown)))
+        connection.close()
+
+    def accept():
+        while True:
+            threading.Thread(target=converse, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def serve_ssh(name, row):
+    """A host that lets everybody in, and writes down who asked for what."""
+    import paramiko
+
+    class Host(paramiko.ServerInterface):
+        def check_auth_none(self, user):
+            self.user = user
+            return paramiko.AUTH_SUCCESSFUL
+
+        def check_auth_password(self, user, _):
+            return self.check_auth_none(user)
+
+        def get_allowed_auths(self, _):
+            return "password"
+
+        def check_channel_request(self, *_):
+            return paramiko.OPEN_SUCCEEDED
+
+        def check_channel_exec_request(self, channel, command):
+            seen[name].append([self.user, command.decode()])
+
+            def end():
+                channel.send_exit_status(0)
+                channel.close()
+
+            # After the answer to the request, which is sent when this returns.
+            threading.Timer(0.1, end).start()
+            return True
+
+    key = paramiko.RSAKey.generate(2048)
+    listener = socket.create_server((row["host"], row["port"]))
+
+    def accept():
+        while True:
+            connection, _ = listener.accept()
+            transport = paramiko.Transport(connection)
+            transport.add_server_key(key)
+            transport.start_server(server=Host())
 
     threading.Thread(target=accept, daemon=True).start()
 
@@ -157,6 +291,22 @@ def serve_snmp(name, row):
     threading.Thread(target=run, daemon=True).start()
 
 
+def serve_snmpd(name, row):
+    """Debian's snmpd, which checks and decrypts, and a script that it tells what is set."""
+    directory = row["directory"]
+    script = os.path.join(directory, "pass.sh")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\n[ "$1" != -s ] || echo "$@" >>{row["file"]}\n')
+    with open(os.path.join(directory, "snmpd.conf"), "w", encoding="utf-8") as file:
+        file.write(f"{row['user']}\npass {row['subtree']} /bin/sh {script}\n")
+    environment = {**os.environ, "SNMP_PERSISTENT_DIR": directory, "MIBS": ""}
+    command = ["snmpd", "-f", "-Lf", os.path.join(directory, "snmpd.log"), "-C", "-c"]
+    command += [os.path.join(directory, "snmpd.conf"), "-I", "-smux", f"udp:{row['host']}:{row['port']}"]
+    path = environment.get("PATH", "") + ":/usr/sbin:/sbin"
+    children.append(subprocess.Popen(command, env={**environment, "PATH": path}))
+    serve_file(name, row)
+
+
 def serve_serial(name, row):
     ours, theirs = os.openpty()
     tty.setraw(theirs)
@@ -166,10 +316,8 @@ def serve_serial(name, row):
         while True:
             select.select([ours], [], [])
             data = os.read(ours, 4096)
-            seen[name].append(data.hex())
-            reply = answer(row, data)
-            if reply:
-                os.write(ours, reply)
+            seen[name].append(data.decode("latin-1"))
+            os.write(ours, answer(row, data))
 
     threading.Thread(target=run, daemon=True).start()
 
@@ -179,8 +327,18 @@ def serve_file(name, row):
     files[name] = row["file"]
 
 
-KINDS = {"http": serve_http, "tcp": serve_tcp, "snmp": serve_snmp, "serial": serve_serial, "file": serve_file}
+KINDS = {
+    "file": serve_file,
+    "http": serve_http,
+    "serial": serve_serial,
+    "snmp": serve_snmp,
+    "snmpd": serve_snmpd,
+    "ssh": serve_ssh,
+    "tcp": serve_tcp,
+    "tplink": serve_tplink,
+}
 files = {}
+children = []
 
 
 def settle(name):
@@ -207,7 +365,7 @@ def take(name):
     # A stream has no edges: how the network cut it means nothing.
     if taken and all(isinstance(piece, str) for piece in taken):
         stream = "".join(taken)
-        return [stream.removesuffix(farewells.get(name, "").encode().hex())]
+        return [stream.removesuffix(farewells.get(name, ""))]
     return taken
 
 
@@ -219,11 +377,19 @@ def main():
         farewells[name] = row.get("farewell", "")
         try:
             KINDS[row["kind"]](name, row)
-        except OSError as error:
+        except (ImportError, OSError) as error:
             print(f"cannot {name}: {error}", flush=True)
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(take(line.strip())), flush=True)
+        name = line.strip()
+        if name == "-":
+            for pieces in seen.values():
+                pieces.clear()
+        print(json.dumps([] if name == "-" else take(name)), flush=True)
 
 
-main()
+try:
+    main()
+finally:
+    for child in children:
+        child.terminate()

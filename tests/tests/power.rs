@@ -162,7 +162,7 @@ impl Daemon {
             .arg("serve");
         let run = run.arg("--pdudaemon-conf").arg(file).args(arguments);
         let mut running = run.start();
-        running.wait_for("listening at 127.0.0.1:");
+        running.wait_for("listening at 127.");
         running.wait_for(" for ");
         let text = running.text();
         let at = text.split("listening at ").nth(1).unwrap();
@@ -260,6 +260,31 @@ fn the_curl_lines_of_device_dictionaries_work_with_the_daemon() {
         ended.output
     );
     assert!(ended.output.contains("done in "), "{}", ended.output);
+}
+
+/// labgrid's `PDUDaemonDriver`, whose port is pdudaemon's: the daemon has an address of its own.
+#[test]
+fn labgrid_works_with_the_daemon() {
+    const HOST: &str = "127.77.1.1";
+    let python = integration::root().join(".cache/labgrid/bin/python3");
+    if !python.is_file() {
+        return skipped("labgrid is not here: run tools/pypi labgrid");
+    }
+    let lab = Lab::new();
+    let listen = format!("{HOST}:16421");
+    let daemon = Daemon::start(&lab, &configuration(&lab, "http"), &["--listen", &listen]);
+    let script = integration::root().join("tests/parity/drive_labgrid.py");
+    let labgrid = |words: &[&str]| {
+        let run = lab.own(Run::of(&python, &lab.path("output")));
+        run.arg(&script).arg(HOST).args(words).finish()
+    };
+    let done = labgrid(&["relay", "3", "on", "off", "cycle"]);
+    assert_eq!(done.code, 0, "{}", done.output);
+    assert_eq!(lab.noted("power"), ["on 3", "off 3", "off 3", "on 3"]);
+    let failed = labgrid(&["broken", "3", "on"]);
+    assert_eq!(failed.code, 22, "{}", failed.output);
+    assert!(failed.output.contains("502"), "{}", failed.output);
+    assert_eq!(daemon.end().code, 0);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! tables of models have as aliases. A PDU that cannot be used does not keep the others from being
 //! used: it is listed in [`Configuration::unusable`], and its requests are answered with the reason.
 
+mod drivers;
 mod local;
 
 use hal::{
@@ -29,7 +30,7 @@ const OF_PDUDAEMON: [&str; 3] = ["driver", "retries", "retrydelay"];
 const ADDRESSES: [&str; 5] = ["ip", "address", "hostname", "device", "url"];
 
 /// Keys that name the port of the address.
-const PORTS: [&str; 2] = ["port", "telnetport"];
+const PORTS: [&str; 3] = ["port", "sshport", "telnetport"];
 
 /// What the file says.
 #[derive(Debug)]
@@ -159,7 +160,8 @@ fn add_pdu(lab: &mut Lab, name: &str, settings: &Map<String, Value>) -> Result<(
     if driver.eq_ignore_ascii_case("localcmdline") {
         local::fill(&mut config, settings)?;
     } else {
-        fill(&mut config, settings)?;
+        let settings = drivers::translate(&mut config, settings.clone())?;
+        fill(&mut config, &settings)?;
     }
     lab.add_pdu(config)
 }
