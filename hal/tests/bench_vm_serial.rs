@@ -545,20 +545,12 @@ async fn a_port_that_vanishes_while_it_is_written_is_closed_and_named() {
     drop((console, port));
     // An adapter in the middle of carrying.
     let mut console = open(Path::new(ADAPTER), &speed(3_000_000));
-    let typing = async {
-        loop {
-            console.write_all(&noise[..ON_THE_WAY], soon()).await?;
-        }
-    };
     let Some(mut board) = Board::of_adapter().await else {
         return;
     };
-    let pull = async {
-        // Its pace is that of the board, which stops it when it is pulled.
-        take(&mut board.console, 4 * ON_THE_WAY, soon()).await;
-        power_of_adapter(false);
-    };
-    let (typed, ()): (Result<(), _>, ()) = tokio::join!(typing, pull);
+    carry(&mut console, &mut board.console, &noise[..ON_THE_WAY]).await;
+    let typing = console.write_all(&noise[..4 * ON_THE_WAY], soon());
+    let (typed, ()) = tokio::join!(typing, async { power_of_adapter(false) });
     power_of_adapter(true);
     assert_vanished(typed.unwrap_err(), Path::new(ADAPTER));
     drop(console);
@@ -638,26 +630,33 @@ struct Udev {
 
 const UDEV: &str = "/lib/systemd/systemd-udevd";
 
+/// Rules for this run of the machine; they hide those of the same name.
+const RULES: &str = "/run/udev/rules.d";
+
 impl Udev {
     async fn start() -> Self {
+        // Only the rules that name ports: a host's other ones start what they like.
+        fs_err::create_dir_all(RULES).unwrap();
+        for rule in fs_err::read_dir("/usr/lib/udev/rules.d").unwrap() {
+            let name = rule.unwrap().file_name();
+            let kept = ["50-udev-default.rules", "60-serial.rules"];
+            if !kept.iter().any(|kept| name == *kept) {
+                let _ = std::os::unix::fs::symlink("/dev/null", Path::new(RULES).join(name));
+            }
+        }
         let directory = tempfile::tempdir().unwrap();
         let daemon = peers::start(CommandLine::new(UDEV), &directory.path().join("log"));
         wait_for(|| fs_err::metadata("/run/udev/control")).await;
-        let udev = Self {
+        Self {
             _daemon: daemon,
             _directory: directory,
-        };
-        udev.name_ports().await;
-        udev
+        }
     }
 
-    async fn name_ports(&self) {
-        let trigger = [
-            "trigger",
-            "--action=add",
-            "--subsystem-match=tty",
-            "--settle",
-        ];
+    /// Names the ports that were there before it, or before a rule.
+    async fn name(&self, nodes: &[&Path]) {
+        let mut trigger = vec!["trigger", "--action=add", "--settle"];
+        trigger.extend(nodes.iter().map(|node| node.to_str().unwrap()));
         run("udevadm", &trigger).await;
     }
 }
@@ -679,9 +678,10 @@ async fn ports_are_listed_with_names_that_stay_and_rules_that_work() {
     }
     let first = Port::plug(CONTROLLERS[0], "ONLY1").await;
     let udev = Udev::start().await;
+    let adapter = Path::new(ADAPTER);
+    udev.name(&[adapter, &first.node]).await;
     let factory = SerialFactory::default();
     let found = factory.list().unwrap();
-    let adapter = Path::new(ADAPTER);
     for (node, product) in [(adapter, "QEMU"), (first.node.as_path(), "Test port")] {
         let port = listed(&found, node);
         assert!(port.name.starts_with("/dev/serial/by-id/usb-"), "{port:?}");
@@ -693,7 +693,7 @@ async fn ports_are_listed_with_names_that_stay_and_rules_that_work() {
     // Now there are two with one number: the place tells them apart.
     let second = Gadget::serial(CONTROLLERS[1], "ONLY1");
     let second_node = node_at("ONLY1", 1).await;
-    udev.name_ports().await;
+    udev.name(&[&first.node, &second_node]).await;
     let found = factory.list().unwrap();
     let (one, two) = (listed(&found, &first.node), listed(&found, &second_node));
     for (port, node) in [(one, &first.node), (two, &second_node)] {
@@ -707,10 +707,9 @@ async fn ports_are_listed_with_names_that_stay_and_rules_that_work() {
         .iter()
         .filter_map(|port| port.udev_rule.as_deref())
         .fold(String::new(), |all, rule| all + rule + "\n");
-    fs_err::create_dir_all("/run/udev/rules.d").unwrap();
     fs_err::write("/run/udev/rules.d/99-boards.rules", &rules).unwrap();
     run("udevadm", &["control", "--reload"]).await;
-    udev.name_ports().await;
+    udev.name(&[adapter, &first.node, &second_node]).await;
     for port in [listed(&found, adapter), one, two] {
         let rule = port.udev_rule.as_ref().unwrap();
         let (_, link) = rule.split_once("SYMLINK+=\"").unwrap();
