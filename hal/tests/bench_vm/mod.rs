@@ -1,11 +1,13 @@
 //! What the tests on the bench VM share: devices that the kernel of the bench is made to offer.
 #![allow(
     clippy::print_stderr,
+    clippy::unwrap_used,
     dead_code,
     reason = "every test program uses a part of it, and says when it is skipped"
 )]
 
 pub(crate) mod gadget;
+pub(crate) mod ports;
 pub(crate) mod uhid;
 pub(crate) mod usbmon;
 
