@@ -254,13 +254,17 @@ const RULES: &str = "/run/udev/rules.d";
 
 impl Udev {
     async fn start() -> Self {
-        // Only the rules that name ports: a host's other ones start what they like.
-        fs_err::create_dir_all(RULES).unwrap();
+        // Of rules only those that name ports: a host's other ones start what they like. The
+        // mounts are gone with the machine.
+        for rules in ["/etc/udev/rules.d", RULES] {
+            fs_err::create_dir_all(rules).unwrap();
+            run("mount", &["-t", "tmpfs", "tmpfs", rules]).await;
+        }
         for rule in fs_err::read_dir("/usr/lib/udev/rules.d").unwrap() {
             let name = rule.unwrap().file_name();
             let kept = ["50-udev-default.rules", "60-serial.rules"];
             if !kept.iter().any(|kept| name == *kept) {
-                let _ = std::os::unix::fs::symlink("/dev/null", Path::new(RULES).join(name));
+                std::os::unix::fs::symlink("/dev/null", Path::new(RULES).join(name)).unwrap();
             }
         }
         let directory = tempfile::tempdir().unwrap();
