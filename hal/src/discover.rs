@@ -57,7 +57,6 @@ pub trait Factory: Send + Sync {
 pub fn factories() -> Vec<Box<dyn Factory>> {
     let sysfs = crate::usb::Sysfs::default();
     vec![
-        Box::new(crate::console::SerialFactory::default()),
         Box::new(crate::fastboot::usb::FastbootFactory),
         Box::new(crate::power::family::GpioChips(sysfs.clone())),
         Box::new(crate::power::family::HidSwitches(sysfs.clone())),

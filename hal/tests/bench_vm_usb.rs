@@ -1,20 +1,17 @@
 //! What only a kernel with USB shows. These tests run as root inside the bench VM, whose kernel
 //! has `uhid`, `dummy_hcd` and the gadget functions; elsewhere they are ignored.
 //!
-//! `PUMICE_BENCH_VM=1 cargo test -p hal --test bench_vm_usb -- --ignored --test-threads 1`
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test that cannot go on fails, and one that is skipped says so"
-)]
+//! `hil/bench-vm/test` runs them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "bench_vm_usb/gadget.rs"]
-mod gadget;
+mod bench_vm;
 mod support;
-#[path = "bench_vm_usb/uhid.rs"]
-mod uhid;
 
-use gadget::Disk;
+use bench_vm::{
+    gadget::Gadget,
+    in_bench_vm,
+    uhid::{Play, Uhid},
+};
 use hal::{
     ErrorKind,
     console::EpochCounter,
@@ -30,16 +27,6 @@ use std::{
 };
 use support::{soon, wait_for};
 use tokio::time::Instant;
-use uhid::{Play, Uhid};
-
-/// Whether this is the bench VM; the tests change the kernel's devices.
-fn in_bench_vm() -> bool {
-    let inside = std::env::var_os("PUMICE_BENCH_VM").is_some();
-    if !inside {
-        eprintln!("SKIPPED: PUMICE_BENCH_VM is not set");
-    }
-    inside
-}
 
 fn lab(text: &str) -> Lab {
     Lab::parse(text, "lab.toml", Path::new(".")).unwrap()
@@ -206,7 +193,7 @@ async fn a_disk_on_the_usb_is_written_and_waited_for_when_it_is_replugged() {
     }
     let directory = tempfile::tempdir().unwrap();
     let backing = backing(directory.path());
-    let disk = Disk::plug("PUMICE1", &backing);
+    let disk = Gadget::disk("PUMICE1", &backing);
     let which: UsbMatch = "serial=PUMICE1".parse().unwrap();
     let node = disk_node(&which).await;
     let image: Vec<u8> = (0..8 << 20)
@@ -230,7 +217,7 @@ async fn a_disk_on_the_usb_is_written_and_waited_for_when_it_is_replugged() {
 struct Unplugging<'a> {
     left: usize,
     at: usize,
-    disk: &'a Disk,
+    disk: &'a Gadget,
 }
 
 impl Read for Unplugging<'_> {
@@ -253,7 +240,7 @@ async fn a_disk_that_vanishes_in_the_middle_is_an_error_with_its_name() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let disk = Disk::plug("PUMICE2", &backing(directory.path()));
+    let disk = Gadget::disk("PUMICE2", &backing(directory.path()));
     let node = disk_node(&"serial=PUMICE2".parse().unwrap()).await;
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     let image = Unplugging {
@@ -288,7 +275,7 @@ async fn a_port_without_power_has_no_device() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let _disk = Disk::plug("PUMICE3", &backing(directory.path()));
+    let _disk = Gadget::disk("PUMICE3", &backing(directory.path()));
     let which: UsbMatch = "serial=PUMICE3".parse().unwrap();
     which.wait(&Sysfs::default(), soon()).await.unwrap();
     let hub = dummy_root_hub();

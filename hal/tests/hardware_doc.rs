@@ -22,7 +22,7 @@ const CONSOLES: &[Driver] = &[
     driver(
         "`serial:///dev/…`",
         "a local serial port",
-        "program: socat's pseudo-terminals",
+        "emulated: an FTDI adapter and a CDC-ACM gadget, on the bench VM",
     ),
     driver("`tcp://host:port`", "raw TCP", "program: ser2net"),
     driver(

@@ -3,6 +3,9 @@
 //! The port is exclusive: a second opener is refused, by the kernel unless it is root, and by a
 //! lock on the node otherwise. Opening raises DTR and RTS, as Linux always does; closing leaves
 //! the line as `stty hupcl` says.
+//!
+//! The kernel keeps who closes a port waiting for up to 30 s while a board takes nothing. Here
+//! nobody waits: what was typed last has a second, or the grace of `close`, and then it is lost.
 
 use super::{
     Console, DEFAULT_BAUD, DataBits, Epoch, EpochCounter, FlowControl, LineControl, LineSettings,
@@ -29,6 +32,12 @@ use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
 /// How far the hardware's speed may be from the one asked for, in percent, before a frame of ten
 /// bits is read wrongly: half a bit in ten, shared by both ends.
 const BAUD_TOLERANCE: u32 = 3;
+
+/// How long what was typed last may take to get out of a port that is dropped.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How often to look whether it did.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A serial port of this machine.
 #[derive(Debug)]
@@ -193,8 +202,14 @@ impl Console for SerialConsole {
         Poll::Ready(written.map_err(|error| self.transfer_failed("write to", error)))
     }
 
-    async fn close(&mut self, _grace: Duration) -> Result<(), HalError> {
-        self.port = None;
+    async fn close(&mut self, grace: Duration) -> Result<(), HalError> {
+        let until = Instant::now() + grace;
+        while !self.ended && self.port.as_ref().is_some_and(has_unsent) && Instant::now() < until {
+            sleep_until(Instant::now() + LOOK).await;
+        }
+        if let Some(port) = self.port.take() {
+            release(port, Duration::ZERO);
+        }
         Ok(())
     }
 
@@ -213,6 +228,35 @@ impl Console for SerialConsole {
     fn line_control(&mut self) -> Option<&mut dyn LineControl> {
         Some(self)
     }
+}
+
+impl Drop for SerialConsole {
+    fn drop(&mut self) {
+        if let Some(port) = self.port.take() {
+            release(port, LAST_WORDS);
+        }
+    }
+}
+
+/// Whether the kernel has bytes that the device did not take yet.
+fn has_unsent(port: &SerialStream) -> bool {
+    port.bytes_to_write().is_ok_and(|bytes| bytes > 0)
+}
+
+/// Closes a port without making the caller wait for the board.
+fn release(port: SerialStream, last_words: Duration) {
+    if !has_unsent(&port) {
+        return;
+    }
+    // Closing may block however little is left: not every driver can throw it away.
+    std::thread::spawn(move || {
+        let until = std::time::Instant::now() + last_words;
+        let pause = rustix::event::Timespec::try_from(LOOK).ok();
+        while has_unsent(&port) && std::time::Instant::now() < until {
+            let _ = rustix::event::poll(&mut [], pause.as_ref());
+        }
+        let _ = port.clear(tokio_serial::ClearBuffer::Output);
+    });
 }
 
 #[async_trait]

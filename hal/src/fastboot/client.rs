@@ -276,7 +276,7 @@ impl<T: Transport> Fastboot<T> {
             .await
     }
 
-    /// Reboots. Returns when the device said it will; the next method waits for it to come back.
+    /// Reboots. Returns when the device said it will, or left without a word; the next method waits for it to come back.
     ///
     /// # Errors
     /// As [`Self::command`].

@@ -117,24 +117,28 @@ impl Cable {
 
 /// ser2net with one accepter in front of a serial port, and the port it listens at.
 pub async fn ser2net(accepter: &str, cable: &Cable) -> Option<(Running, u16)> {
+    ser2net_of(accepter, &cable.one(), cable.directory.path()).await
+}
+
+/// As [`ser2net`], for the port at `node`; its files go to `directory`.
+pub async fn ser2net_of(accepter: &str, node: &Path, directory: &Path) -> Option<(Running, u16)> {
     if !have("ser2net") {
         return None;
     }
     let port = free_port();
     let accepter = accepter.replace("PORT", &port.to_string());
-    let node = cable.one();
     let text = format!(
         "connection: &board\n  accepter: {accepter}\n  connector: serialdev,{},115200n81,local\n",
         node.display()
     );
-    let config = cable.path("ser2net.yaml");
+    let config = directory.join("ser2net.yaml");
     fs_err::write(&config, text).unwrap();
     let line = CommandLine::new("ser2net")
         .args(["-n", "-d", "-c"])
         .arg(config)
         .arg("-P")
-        .arg(cable.path("ser2net.pid"));
-    let running = start(line, &cable.path("ser2net.log"));
+        .arg(directory.join("ser2net.pid"));
+    let running = start(line, &directory.join("ser2net.log"));
     wait_until_bound(port).await;
     Some((running, port))
 }

@@ -40,16 +40,30 @@ pub(super) enum Answer {
 }
 
 impl<T: Transport> Fastboot<T> {
-    /// A command after which the device is gone.
+    /// A command after which the device is gone. Some reset before their answer is out: that they
+    /// left is what the answer would have said.
     pub(super) async fn leave(
         &mut self,
         command: &str,
         progress: impl FnMut(Progress<'_>) + Send,
         deadline: Instant,
     ) -> Result<Reply, HalError> {
-        let reply = self.command(command, progress, deadline).await?;
+        let command = Command::new(command)?;
+        let mut replies = Replies::default();
+        self.begin(&command, deadline).await?;
+        match self
+            .answer(&command, &mut replies, progress, deadline)
+            .await
+        {
+            Ok(Answer::Done) => {}
+            Ok(Answer::Data(_)) => {
+                return Err(self.garbled(&command, "DATA, though no data is to come"));
+            }
+            Err(error) if error.kind() == ErrorKind::Closed => {}
+            Err(error) => return Err(error),
+        }
         self.session = Session::Left;
-        Ok(reply)
+        Ok(replies.into_reply())
     }
 
     /// A command without data.

@@ -27,6 +27,9 @@ const PIECE: usize = 64 * 1024;
 /// How long a device that reboots is away.
 const REBOOT: Duration = Duration::from_millis(500);
 
+/// How long a device that is to reboot stays, for its answer to get out.
+const ANSWER: Duration = Duration::from_millis(200);
+
 /// How a gadget shows itself.
 #[derive(Clone, Debug)]
 pub struct GadgetOptions {
@@ -136,6 +139,8 @@ impl Gadget {
     /// Leaves the bus for a while, as a device that starts again.
     fn reboot(&self, options: &GadgetOptions) -> Result<(), HalError> {
         let failed = |error| HalError::from_io("reboot", &options.serial, error);
+        // dummy_hcd says that the answer is sent when it is buffered.
+        self.pause(ANSWER);
         self.bind("\n").map_err(failed)?;
         self.pause(REBOOT);
         self.bind(&options.controller).map_err(failed)

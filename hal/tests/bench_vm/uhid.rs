@@ -1,12 +1,9 @@
 //! HID devices that this process plays, through the kernel's `uhid`.
 
+use rustix::event::{PollFd, PollFlags, poll};
 use std::{
     fs::File,
-    io::{Read, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    io::{PipeWriter, Read, Write},
 };
 
 /// What `linux/uhid.h` calls its events.
@@ -25,7 +22,8 @@ mod event {
 /// A HID device that this process plays, gone when dropped.
 pub(crate) struct Uhid {
     thread: Option<std::thread::JoinHandle<()>>,
-    stop: Arc<AtomicBool>,
+    /// The device goes when this does.
+    plug: Option<PipeWriter>,
 }
 
 /// What a device answers: bytes of an input report after an output report, or of a feature report
@@ -64,29 +62,35 @@ impl Uhid {
         let data = rest + 20;
         create[data..data + descriptor.len()].copy_from_slice(&descriptor);
         file.write_all(&create).unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        rustix::io::ioctl_fionbio(&file, true).unwrap();
+        let (pulled, plug) = std::io::pipe().unwrap();
         let thread = std::thread::spawn(move || {
             let mut event = vec![0; event::SIZE];
-            while !stopped.load(Ordering::Relaxed) {
-                match file.read(&mut event) {
-                    Ok(1..) => answer(&mut file, &event, &mut device),
-                    _ => std::thread::yield_now(),
+            loop {
+                let mut ready = [
+                    PollFd::new(&file, PollFlags::IN),
+                    PollFd::new(&pulled, PollFlags::IN),
+                ];
+                poll(&mut ready, None).unwrap();
+                if !ready[1].revents().is_empty() {
+                    return;
                 }
+                assert!(file.read(&mut event).unwrap() > 0);
+                answer(&mut file, &event, &mut device);
             }
         });
         Self {
             thread: Some(thread),
-            stop,
+            plug: Some(plug),
         }
     }
 }
 
 impl Drop for Uhid {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().unwrap().join().unwrap();
+        drop(self.plug.take());
+        let played = self.thread.take().map(|thread| thread.join());
+        // A second panic would hide the first.
+        assert!(std::thread::panicking() || matches!(played, Some(Ok(()))));
     }
 }
 
