@@ -39,7 +39,10 @@ pub struct Fault {
     /// The command of the host that failed, as typed, secrets masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// The last lines the board printed before the fault.
+    /// Where a boot went wrong, in one sentence, when the console or the network shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<String>,
+    /// The lines of the console that show the diagnosis, or else the last before the fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub console: Vec<String>,
 }
@@ -75,6 +78,7 @@ impl Fault {
             waited_for: None,
             timed_out_after: None,
             command: None,
+            diagnosis: None,
             console: Vec::new(),
         }
     }

@@ -9,6 +9,9 @@ use job::document::Cursor;
 /// What a ramdisk's place in a boot command is when there is none.
 const NO_RAMDISK: &str = "-";
 
+/// Names without braces, and what stands for them.
+pub(crate) type Placeholders = Vec<(String, Placeholder)>;
+
 /// A kernel's boot command and the addresses that the device gives for it.
 struct KernelCommand<'a> {
     /// `booti`, `bootm`, `bootz`.
@@ -130,7 +133,7 @@ fn number(text: &str) -> Option<u32> {
 pub(crate) fn placeholders(
     builder: &Builder<'_, '_>,
     method: &str,
-) -> (Vec<(String, Placeholder)>, Vec<(String, String)>) {
+) -> (Placeholders, Vec<(String, String)>) {
     let deployed = builder.state_ref().deployed(builder.namespace());
     let Some(deployed) = deployed else {
         return Default::default();

@@ -49,6 +49,9 @@ pub struct BootFiles {
 struct Server {
     address: SocketAddr,
     reports: mpsc::Receiver<Report>,
+    transfers: Transfers,
+    /// How many transfers there were when the boot that runs began.
+    before: usize,
     task: AbortHandle,
 }
 
@@ -122,6 +125,21 @@ impl BootFiles {
         }
     }
 
+    /// A boot begins: what was loaded before says nothing of it.
+    pub fn begin_boot(&mut self) {
+        if let Some(server) = &mut self.server {
+            server.before = server.transfers.reports().len();
+        }
+    }
+
+    /// The transfers of this boot, also those that go on.
+    pub fn of_this_boot(&self) -> Vec<Report> {
+        self.server.as_ref().map_or_else(Vec::new, |server| {
+            let reports = server.transfers.reports();
+            reports.into_iter().skip(server.before).collect()
+        })
+    }
+
     /// A transfer that has ended and was not told yet.
     pub fn try_next_report(&mut self) -> Option<Report> {
         self.server.as_mut()?.reports.try_recv().ok()
@@ -133,7 +151,7 @@ async fn start(address: SocketAddr, root: &Path) -> Result<Server, Fault> {
     let (ended, reports) = mpsc::channel(UNTOLD);
     // A full channel loses the line of the log, not the transfer.
     let transfers = Transfers::new(move |report| drop(ended.try_send(report)));
-    let server = TftpServer::bind(address, root, Limits::default(), transfers).await;
+    let server = TftpServer::bind(address, root, Limits::default(), transfers.clone()).await;
     let server = server.map_err(|error| cannot_serve(address, &error))?;
     let address = server
         .local_address()
@@ -145,6 +163,8 @@ async fn start(address: SocketAddr, root: &Path) -> Result<Server, Fault> {
     Ok(Server {
         address,
         reports,
+        transfers,
+        before: 0,
         task: task.abort_handle(),
     })
 }

@@ -7,12 +7,15 @@ use super::{
     fetches::Fetches,
 };
 use crate::{
-    actions::test::follow::Follower,
+    actions::{
+        boot::{bootloader::REFUSED, diagnosis},
+        test::follow::Follower,
+    },
     overlay::{FetchedDefinition, OverlayBuilder},
 };
 use hal::process::CommandLine;
-use job::{Fault, JobId, Level, Namespace, id::DeviceName};
-use plan::Action;
+use job::{Fault, FaultClass, JobId, Level, Namespace, id::DeviceName};
+use plan::{Action, Step};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -176,6 +179,34 @@ impl Context {
         self.namespace(&action.namespace).deploy = Some(path.clone());
         self.deploys.insert(action.level.top(), path);
         Ok(())
+    }
+
+    /// Says where a boot went wrong that ended by `fault`, where console or network show it.
+    pub fn explain(&mut self, action: &Action, fault: &mut Fault) {
+        let waits = matches!(
+            action.step,
+            Step::BootloaderInterrupt(_)
+                | Step::BootloaderCommands(_)
+                | Step::AutoLogin(_)
+                | Step::Login(_)
+        );
+        if !waits || fault.diagnosis.is_some() || fault.class == FaultClass::Canceled {
+            return;
+        }
+        self.log_transfers();
+        let namespace = action.connection_namespace.as_ref();
+        let namespace = namespace.unwrap_or(&action.namespace);
+        let Some(text) = self.consoles.boot_text(namespace) else {
+            return;
+        };
+        let refused = fault.message.contains(REFUSED);
+        let found = diagnosis::diagnose(&text, &self.boot_files.of_this_boot(), refused);
+        if let Some(found) = found {
+            let sentence = found.failure.to_string();
+            self.log.error(format!("the boot failed: {sentence}"));
+            fault.diagnosis = Some(sentence);
+            fault.console = found.lines;
+        }
     }
 
     /// Logs the transfers of boot files that ended.

@@ -67,9 +67,10 @@ impl<'a> Executor<'a> {
                 timeout: allowed,
             });
             let ended = timeout_at(deadline, self.inside(action, deadline)).await;
-            let outcome = ended.unwrap_or_else(|_| Err(self.timed_out(action, allowed)));
-            if outcome.is_err() {
+            let mut outcome = ended.unwrap_or_else(|_| Err(self.timed_out(action, allowed)));
+            if let Err(failure) = &mut outcome {
                 actions::interrupted(action, self.context);
+                self.context.explain(action, &mut failure.fault);
             }
             self.report(action, started.elapsed(), outcome)
         })

@@ -100,7 +100,9 @@ async fn execute(
     let mut executor = Executor::new(context, cancel);
     let outcome = executor.run(plan, deadline).await;
     outcome.map_err(|mut failure| {
-        failure.fault.console = context.console_tail();
+        if failure.fault.diagnosis.is_none() {
+            failure.fault.console = context.console_tail();
+        }
         failure
     })
 }

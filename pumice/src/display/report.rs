@@ -196,6 +196,9 @@ fn fault_rows(failure: &Failure, theme: Theme, width: usize, rows: &mut Vec<Row>
     if fault.class != FaultClass::Canceled {
         labelled("what", &fault.message, width, rows);
     }
+    if let Some(diagnosis) = &fault.diagnosis {
+        labelled("because", diagnosis, width, rows);
+    }
     if let Some(waited) = waited(fault) {
         labelled("waited", &waited, width, rows);
     }

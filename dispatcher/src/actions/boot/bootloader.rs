@@ -13,6 +13,9 @@ use plan::step::netboot::{
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How LAVA 2026.07 says that a command was answered by an error message.
+pub const REFUSED: &str = "matched a bootloader error message";
+
 /// How much of a command has to come back: consoles break longer lines in their own ways.
 const ECHO_LENGTH: usize = 12;
 
@@ -127,6 +130,8 @@ pub async fn interrupt(
     context
         .consoles
         .set_character_delay(namespace, interrupt.character_delay);
+    context.consoles.watch_boot(namespace);
+    context.boot_files.begin_boot();
     let Some(message) = interrupt.interrupt_prompt.as_deref() else {
         let expected = [interrupt.prompt.as_str()];
         wait_for(step, &compile(&expected)?, &expected, context).await?;
@@ -239,9 +244,9 @@ async fn answered(
 }
 
 /// A command failed, as the boot loader says.
-fn failed(step: &StepRun<'_>, expected: &[&str], found: &Found) -> Fault {
+pub(super) fn failed(step: &StepRun<'_>, expected: &[&str], found: &Found) -> Fault {
     Fault::infrastructure(format!(
-        "{} matched a bootloader error message: '{}' ({})",
+        "{} {REFUSED}: '{}' ({})",
         step.action.name, expected[found.index], found.index
     ))
 }

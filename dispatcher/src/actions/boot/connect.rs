@@ -9,7 +9,7 @@ use hal::{
     process::CommandLine,
 };
 use job::Fault;
-use plan::step::ConnectDevice;
+use plan::{Section, step::ConnectDevice};
 use wire::journal::Undo;
 
 /// Connects, or goes on with the connection that the namespace has.
@@ -21,6 +21,7 @@ pub fn connect(
     let namespace = step.console_namespace();
     if context.consoles.is_open(namespace) {
         context.log.debug("Already connected");
+        watch(step, context);
         return Ok(Extra::new());
     }
     if context.consoles.namespaces().contains(namespace) {
@@ -64,5 +65,13 @@ pub fn open(
     context
         .consoles
         .open(step.console_namespace(), name, Box::new(console), undo);
+    watch(step, context);
     Ok(Extra::new())
+}
+
+/// What a board prints while it boots tells where a boot went wrong.
+fn watch(step: &StepRun<'_>, context: &mut Context) {
+    if step.action.section == Section::Boot {
+        context.consoles.watch_boot(step.console_namespace());
+    }
 }

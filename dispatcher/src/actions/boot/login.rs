@@ -33,10 +33,7 @@ pub async fn wait_for_kernel(
             .wait(namespace, step.wait(&patterns, &expected))
             .await?;
         if found.index != 0 {
-            return Err(Fault::infrastructure(format!(
-                "{} matched a bootloader error message: '{}' ({})",
-                step.action.name, expected[found.index], found.index
-            )));
+            return Err(super::bootloader::failed(step, &expected, &found));
         }
     }
     if !login.ignore_kernel_messages {
@@ -92,6 +89,7 @@ pub async fn login(
         }
         log_in(step, login, credentials, context).await?;
     }
+    context.consoles.forget_boot(namespace);
     context.namespace(namespace).prompts = login.prompts.clone();
     Ok(extra_of(&messages))
 }

@@ -2,6 +2,7 @@
 
 pub mod bootloader;
 pub mod connect;
+pub mod diagnosis;
 pub mod login;
 pub mod qemu;
 pub mod reset;

@@ -9,7 +9,7 @@ mod packet;
 mod server;
 mod window;
 
+pub use packet::PORT;
 #[cfg(fuzzing)]
 pub use packet::read_any;
-pub use packet::PORT;
 pub use server::{Limits, TftpServer};

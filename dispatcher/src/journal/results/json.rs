@@ -110,6 +110,7 @@ fn fault_value(failure: &Failure) -> Value {
         "waited_for": fault.waited_for,
         "timed_out_after": fault.timed_out_after.map(seconds),
         "command": fault.command,
+        "diagnosis": fault.diagnosis,
         "action": failure.action.as_ref().map(|(level, name)| json!({
             "level": level,
             "name": name,

@@ -22,6 +22,8 @@ impl Consoles {
         self.lives.advance();
         for session in self.sessions.values_mut() {
             session.switches += 1;
+            // Another boot begins, if one is watched.
+            session.boot = session.boot.take().map(|_| Default::default());
         }
         self.forget_all_pending();
         let deadline = Instant::now() + FENCED_WITHIN;

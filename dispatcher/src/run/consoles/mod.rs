@@ -126,6 +126,7 @@ impl Consoles {
                 closed: None,
                 undo,
                 kernel: None,
+                boot: None,
             },
         );
     }
@@ -142,6 +143,27 @@ impl Consoles {
         if let Some(session) = self.sessions.get_mut(namespace) {
             session.character_delay = delay;
         }
+    }
+
+    /// From now on what a console prints is kept as that of a boot, from the last switch of the
+    /// board's power on; until [`forget_boot`](Self::forget_boot).
+    pub fn watch_boot(&mut self, namespace: &Namespace) {
+        if let Some(session) = self.sessions.get_mut(namespace) {
+            session.boot.get_or_insert_default();
+        }
+    }
+
+    /// The boot is over.
+    pub fn forget_boot(&mut self, namespace: &Namespace) {
+        if let Some(session) = self.sessions.get_mut(namespace) {
+            session.boot = None;
+        }
+    }
+
+    /// What the boot that is watched has printed.
+    pub fn boot_text(&self, namespace: &Namespace) -> Option<Vec<u8>> {
+        let boot = self.sessions.get(namespace)?.boot.as_ref()?;
+        Some(boot.text())
     }
 
     /// From now on kernel messages of a console are collected, and a fatal one ends a wait.

@@ -14,6 +14,8 @@ const TAIL_LINES: usize = 12;
 const TAIL_LINE_BYTES: usize = 240;
 /// The end of what a console printed, in which those lines are looked for.
 const TAIL_BYTES: usize = 8 * 1024;
+/// What is kept of the beginning of a boot, and at least of its end. A boot prints some 60 KiB.
+const BOOT_BYTES: usize = 128 * 1024;
 /// What is kept of the kernel messages of one boot.
 const MOST_MESSAGES: usize = 1000;
 
@@ -32,6 +34,8 @@ pub(super) struct Session {
     pub(super) closed: Option<String>,
     pub(super) undo: Option<UndoId>,
     pub(super) kernel: Option<Kernel>,
+    /// What a boot prints, while one is watched.
+    pub(super) boot: Option<BootText>,
 }
 
 impl Session {
@@ -49,6 +53,9 @@ impl Session {
     /// Looks at bytes that were just read, each of them once.
     pub(super) fn see(&mut self, bytes: &[u8]) {
         self.tail.push(bytes);
+        if let Some(boot) = &mut self.boot {
+            boot.push(bytes);
+        }
         if let Some(kernel) = &mut self.kernel {
             kernel.push(bytes);
         }
@@ -98,6 +105,32 @@ impl Kernel {
             }
         });
         self.messages
+    }
+}
+
+/// What a board printed since its reset, bounded: its first words and its last.
+#[derive(Default)]
+pub(super) struct BootText {
+    first: Vec<u8>,
+    last: Vec<u8>,
+}
+
+impl BootText {
+    fn push(&mut self, bytes: &[u8]) {
+        let room = BOOT_BYTES - self.first.len();
+        let (first, rest) = bytes.split_at(room.min(bytes.len()));
+        self.first.extend_from_slice(first);
+        let rest = &rest[rest.len().saturating_sub(BOOT_BYTES)..];
+        if self.last.len() + rest.len() > 2 * BOOT_BYTES {
+            self.last
+                .drain(..self.last.len() - (BOOT_BYTES - rest.len()));
+        }
+        self.last.extend_from_slice(rest);
+    }
+
+    /// All that is kept.
+    pub(super) fn text(&self) -> Vec<u8> {
+        [self.first.as_slice(), &self.last].concat()
     }
 }
 
