@@ -327,6 +327,8 @@ async fn answers_that_say_no_are_no() {
         let stub = Stub::start(move |_| ok(body)).await;
         let outlet = if model == "lxa-iobus" {
             outlet("a/2")
+        } else if model == "SERVO" {
+            outlet("1")
         } else {
             outlet("2")
         };

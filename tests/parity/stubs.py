@@ -294,16 +294,20 @@ def serve_snmp(name, row):
 def serve_snmpd(name, row):
     """Debian's snmpd, which checks and decrypts, and a script that it tells what is set."""
     directory = row["directory"]
+    # What it writes down itself has the name of what it reads.
+    state = os.path.join(directory, "state")
+    os.mkdir(state)
     script = os.path.join(directory, "pass.sh")
     with open(script, "w", encoding="utf-8") as file:
         file.write(f'#!/bin/sh\n[ "$1" != -s ] || echo "$@" >>{row["file"]}\n')
     with open(os.path.join(directory, "snmpd.conf"), "w", encoding="utf-8") as file:
         file.write(f"{row['user']}\npass {row['subtree']} /bin/sh {script}\n")
-    environment = {**os.environ, "SNMP_PERSISTENT_DIR": directory, "MIBS": ""}
-    command = ["snmpd", "-f", "-Lf", os.path.join(directory, "snmpd.log"), "-C", "-c"]
+    environment = {**os.environ, "SNMP_PERSISTENT_DIR": state, "MIBS": ""}
+    # It ends with this process, however that ends.
+    command = ["setpriv", "--pdeathsig", "TERM", "snmpd", "-f", "-Lf", os.path.join(directory, "snmpd.log"), "-C", "-c"]
     command += [os.path.join(directory, "snmpd.conf"), "-I", "-smux", f"udp:{row['host']}:{row['port']}"]
     path = environment.get("PATH", "") + ":/usr/sbin:/sbin"
-    children.append(subprocess.Popen(command, env={**environment, "PATH": path}))
+    subprocess.Popen(command, env={**environment, "PATH": path})
     serve_file(name, row)
 
 
@@ -338,7 +342,6 @@ KINDS = {
     "tplink": serve_tplink,
 }
 files = {}
-children = []
 
 
 def settle(name):
@@ -388,8 +391,4 @@ def main():
         print(json.dumps([] if name == "-" else take(name)), flush=True)
 
 
-try:
-    main()
-finally:
-    for child in children:
-        child.terminate()
+main()

@@ -45,7 +45,9 @@ fn says(model: &str, on: bool) -> String {
         }
         "pe6216" => format!("<OutletRelay><02>{upper}</02></OutletRelay>"),
         "servertechpro2" => format!("{{\"id\":\"AA2\",\"state\":\"{word}\"}}"),
-        "SERVO" => "<methodResponse><params></params></methodResponse>".to_owned(),
+        "SERVO" | "SERVO-warm-reset" | "SERVO-power-state" => {
+            "<methodResponse><params></params></methodResponse>".to_owned()
+        }
         "shelly_gen1" => format!("{{\"ison\":{on},\"has_timer\":false}}"),
         "shelly_gen2" => format!(
             "{{\"id\":1,\"result\":{{\"was_on\":{},\"output\":{on}}}}}",
@@ -71,7 +73,7 @@ pub(crate) fn outlet_of(model: &str) -> Outlet {
         "lxa-tac" => "dut",
         "lxa-tac-output" => "output/out_0/asserted",
         "servertechpro2" => "AA2",
-        "SERVO" => "power_state",
+        "SERVO" | "SERVO-warm-reset" | "SERVO-power-state" => "1",
         "sonoff_s20_tasmota" => "1",
         _ => "2",
     })

@@ -111,12 +111,8 @@ fn mistakes_in_rows_are_told() {
 
 /// What pdudaemon's driver sends for each outlet on and off; `None` where it is not installed.
 async fn pdudaemon(module: &str, driver: &str, outlets: u32) -> Option<Vec<String>> {
-    // What tools/pypi made; and Debian's interpreter may not be the first on the path.
-    let newest = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../.cache/pdudaemon/bin/python3"
-    );
-    for python in [newest, "/usr/bin/python3", "python3"] {
+    // Debian's interpreter may not be the first on the path.
+    for python in ["/usr/bin/python3", "python3"] {
         let line = CommandLine::new(python)
             .args(["-c", include_str!("pdudaemon.py"), module, driver, "BITFT"])
             .arg(outlets.to_string());
