@@ -3,7 +3,7 @@
 use integration::{Lab, board_images, skipped};
 use rack::{NetworkConfig, Rack, RackConfig};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A rack with one board, whose files are those of a lab.
 pub(crate) struct Bench {
@@ -168,21 +168,4 @@ actions:
             .await
             .unwrap()
     }
-}
-
-/// Suite, case and result of all that `logs.yaml` reports, in order, without `lava`'s own.
-pub(crate) fn cases(output: &Path) -> Vec<(String, String)> {
-    let text = fs_err::read_to_string(output.join("results.json")).unwrap();
-    let results: Value = serde_json::from_str(&text).unwrap();
-    let mut cases = Vec::new();
-    for suite in results["suites"].as_array().unwrap() {
-        if suite["name"] == "lava" {
-            continue;
-        }
-        for case in suite["cases"].as_array().unwrap() {
-            let text = |key: &str| case[key].as_str().unwrap_or_default().to_owned();
-            cases.push((text("name"), text("result")));
-        }
-    }
-    cases
 }

@@ -1,6 +1,6 @@
 //! U-Boot, TFTP and a ramdisk.
 
-use super::bench::{ARM64, ARMHF, Bench, Kernel, cases};
+use super::bench::{ARM64, ARMHF, Bench, Kernel};
 use integration::{say, skipped};
 use std::time::Instant;
 
@@ -29,7 +29,7 @@ async fn boots(board: &str, kernel: &Kernel) {
         begun.elapsed()
     ));
     assert_eq!(run.code, 0, "{}", run.output);
-    assert_eq!(cases(&run.directory), smoke());
+    assert_eq!(run.cases("0_smoke"), smoke());
     assert!(!bench.has_power().await, "the board was left with power");
     let left: Vec<_> = fs_err::read_dir(&served).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
@@ -65,7 +65,7 @@ async fn arm64_boots_from_our_own_server_and_the_log_tells_what_was_loaded() {
         .run(&bench.job(&ARM64), &bench.device(&ARM64), &options)
         .await;
     assert_eq!(run.code, 0, "{}", run.output);
-    assert_eq!(cases(&run.directory), smoke());
+    assert_eq!(run.cases("0_smoke"), smoke());
     let log = fs_err::read_to_string(run.directory.join("logs.yaml")).unwrap();
     for file in ["kernel/kernel", "ramdisk/ramdisk.cpio.gz.uboot"] {
         let told = log
