@@ -8,15 +8,16 @@
 mod life;
 mod session;
 mod typing;
+mod watch;
 
 pub use typing::FORCED_PROMPT;
 
 use super::{JobLog, Undos};
-use crate::expect::{Found, Matcher, PatternSet, kernel::KernelMessage};
+use crate::expect::{Found, Matcher, PatternSet};
 use bytes::Bytes;
 use hal::console::{Console, EpochCounter, Fenced};
 use job::{Fault, Namespace};
-use session::{Kernel, Session, Tail};
+use session::{Session, Tail};
 use std::{
     collections::BTreeMap, convert::Infallible, future::poll_fn, task::Poll, time::Duration,
 };
@@ -143,45 +144,6 @@ impl Consoles {
         if let Some(session) = self.sessions.get_mut(namespace) {
             session.character_delay = delay;
         }
-    }
-
-    /// From now on what a console prints is kept as that of a boot, from the last switch of the
-    /// board's power on; until [`forget_boot`](Self::forget_boot).
-    pub fn watch_boot(&mut self, namespace: &Namespace) {
-        if let Some(session) = self.sessions.get_mut(namespace) {
-            session.boot.get_or_insert_default();
-        }
-    }
-
-    /// The boot is over.
-    pub fn forget_boot(&mut self, namespace: &Namespace) {
-        if let Some(session) = self.sessions.get_mut(namespace) {
-            session.boot = None;
-        }
-    }
-
-    /// What the boot that is watched has printed.
-    pub fn boot_text(&self, namespace: &Namespace) -> Option<Vec<u8>> {
-        let boot = self.sessions.get(namespace)?.boot.as_ref()?;
-        Some(boot.text())
-    }
-
-    /// From now on kernel messages of a console are collected, and a fatal one ends a wait.
-    pub fn watch_kernel(&mut self, namespace: &Namespace) {
-        if let Some(session) = self.sessions.get_mut(namespace) {
-            let mut kernel = Kernel::default();
-            kernel.push(session.matcher.pending());
-            session.kernel = Some(kernel);
-        }
-    }
-
-    /// The kernel messages since [`watch_kernel`](Self::watch_kernel); no more are collected.
-    pub fn take_kernel_messages(&mut self, namespace: &Namespace) -> Vec<KernelMessage> {
-        let kernel = self
-            .sessions
-            .get_mut(namespace)
-            .and_then(|session| session.kernel.take());
-        kernel.map(Kernel::finish).unwrap_or_default()
     }
 
     /// Forgets what no wait has consumed: it was printed before something is typed, so it cannot be
