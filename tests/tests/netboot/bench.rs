@@ -29,6 +29,13 @@ pub(crate) const ARM64: Kernel = Kernel {
     architecture: ["arm64", "arm64"],
 };
 
+/// A PC has no header and no addresses.
+pub(crate) const AMD64: Kernel = Kernel {
+    kernel_type: "",
+    command: "",
+    architecture: ["amd64", "x86_64"],
+};
+
 pub(crate) const ARMHF: Kernel = Kernel {
     kernel_type: "zimage",
     command: "bootz",
@@ -62,8 +69,8 @@ impl Bench {
         })
     }
 
-    /// The board as LAVA's template of such a board would describe it.
-    pub(crate) fn device(&self, kernel: &Kernel) -> Value {
+    /// The board with its console and its power, and no way to boot.
+    pub(crate) fn bare_device(&self) -> Value {
         let board = self.rack.board(&self.board).unwrap();
         let pdu = self.rack.pdu().http();
         let power = |what: &str| {
@@ -78,6 +85,12 @@ impl Bench {
         device["hostname"] = json!(self.board);
         device["commands"]["hard_reset"] = json!([power("off"), power("on")]);
         device["commands"]["power_off"] = json!(power("off"));
+        device
+    }
+
+    /// The board as LAVA's template of such a board would describe it, with U-Boot.
+    pub(crate) fn device(&self, kernel: &Kernel) -> Value {
+        let mut device = self.bare_device();
         device["parameters"] = json!({ kernel.command: {
             "kernel": "0x40400000", "ramdisk": "0x48000000", "dtb": "0x40000000",
         }});
@@ -114,6 +127,12 @@ impl Bench {
 
     /// A job that loads kernel and ramdisk and runs three tests.
     pub(crate) fn job(&self, kernel: &Kernel) -> String {
+        let kernel_type = format!(", type: {}", kernel.kernel_type);
+        self.job_of("u-boot", &kernel_type)
+    }
+
+    /// As [`Self::job`], by another boot method.
+    pub(crate) fn job_of(&self, method: &str, kernel_keys: &str) -> String {
         let images = self.images.display();
         format!(
             "\
@@ -126,10 +145,10 @@ actions:
 - deploy:
     to: tftp
     os: oe
-    kernel: {{url: 'file://{images}/kernel', type: {}}}
+    kernel: {{url: 'file://{images}/kernel'{kernel_keys}}}
     ramdisk: {{url: 'file://{images}/ramdisk.cpio.gz', compression: gz}}
 - boot:
-    method: u-boot
+    method: {method}
     commands: ramdisk
     auto_login: {{login_prompt: 'board login:', username: root}}
     prompts: ['root@board:']
@@ -145,8 +164,7 @@ actions:
           - lava-test-case uname --shell uname -a
           - lava-test-case memory --shell cat /proc/meminfo
           - lava-test-case nothing --shell false
-",
-            kernel.kernel_type
+"
         )
     }
 

@@ -5,3 +5,4 @@
 mod bench;
 mod failures;
 mod uboot;
+mod x86;

@@ -36,7 +36,7 @@ async fn boots(board: &str, kernel: &Kernel) {
     bench.rack.stop().await.unwrap();
 }
 
-fn smoke() -> Vec<(String, String)> {
+pub(crate) fn smoke() -> Vec<(String, String)> {
     [("uname", "pass"), ("memory", "pass"), ("nothing", "fail")]
         .map(|(name, result)| (name.to_owned(), result.to_owned()))
         .to_vec()

@@ -196,6 +196,16 @@ pub async fn commands(
     Ok(Extra::new())
 }
 
+/// A pattern for the beginning of a command as it comes back: some loaders (GRUB, the UEFI shell)
+/// move the cursor or break the line after each character.
+fn echo_of(command: &str) -> String {
+    let characters = command.trim().chars().take(ECHO_LENGTH);
+    let escaped: Vec<_> = characters
+        .map(|character| regex::escape(character.encode_utf8(&mut [0; 4])))
+        .collect();
+    escaped.join(r"(?:\x1b\[[0-9;?]*[A-Za-z]|[\r\n\x08])*")
+}
+
 /// Waits for the echo of a command, not for long: a damaged console or one without echo goes on
 /// with the next prompt that comes.
 async fn echoed(
@@ -204,11 +214,10 @@ async fn echoed(
     errors: &[&str],
     context: &mut Context,
 ) -> Result<(), Fault> {
-    let beginning: String = command.trim().chars().take(ECHO_LENGTH).collect();
-    if beginning.is_empty() {
+    let echo = echo_of(command);
+    if echo.is_empty() {
         return Ok(());
     }
-    let echo = regex::escape(&beginning);
     let mut expected = vec![echo.as_str()];
     expected.extend(errors);
     let patterns = compile(&expected)?;
@@ -273,6 +282,19 @@ async fn wait_for(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_echo_may_move_the_cursor() {
+        let patterns = compile(&[echo_of("net_bootp (a) and more").as_str()]).unwrap();
+        let mut matcher = crate::expect::Matcher::new();
+        let echoed = "net_bootp (a"
+            .chars()
+            .map(|character| format!("{character}\x1b[12G\r\n"));
+        matcher.push(echoed.collect::<String>().as_bytes());
+        assert!(matcher.find(&patterns).unwrap().is_some());
+        matcher.push(b"net_bot");
+        assert!(matcher.find(&patterns).unwrap().is_none());
+    }
 
     #[test]
     fn lines_without_a_value_are_left_out_and_unknown_braces_stay() {
