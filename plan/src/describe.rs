@@ -110,6 +110,7 @@ fn summary(action: &Action) -> String {
         Step::BootloaderCommands(_) => "type the boot loader's commands",
         Step::ExecuteQemu(_) => "start the emulator",
         Step::ConnectDevice(_) => "connect to the console of the device",
+        Step::DisconnectDevice { .. } => "leave the console of the device",
         Step::SendRebootCommands { .. } => "type commands that reboot the device",
         Step::AutoLogin(_) => "wait for the kernel to start",
         Step::Login(_) => "follow the boot and log in",

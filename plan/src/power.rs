@@ -3,9 +3,9 @@
 use crate::{
     Step,
     builder::{Builder, Planned, Spec},
-    step::{ConnectDevice, DeviceCommands},
+    step::{ConnectDevice, ConnectionKind, DeviceCommands},
 };
-use job::FaultClass;
+use job::{FaultClass, device::Connection};
 
 /// What is typed to reboot when neither job nor device says.
 const REBOOT_COMMANDS: [&str; 3] = ["reboot", "reboot -n", "reboot -nf"];
@@ -26,17 +26,52 @@ pub(crate) fn connect_as(builder: &mut Builder<'_, '_>, name: &'static str) {
         builder.add(Spec::unsupported(name, "a device without a console"));
         return;
     };
+    add_connection(builder, name, connection, name == "menu-connect");
+}
+
+/// Connects to one of the device's consoles.
+pub(crate) fn add_connection(
+    builder: &mut Builder<'_, '_>,
+    name: &'static str,
+    connection: Connection,
+    wake: bool,
+) {
     let step = Step::ConnectDevice(ConnectDevice {
         name: Some(connection.name).filter(|name| !name.is_empty()),
         command: connection.connect,
         tags: connection.tags,
+        wake,
     });
     builder.add(Spec::new(name, step).on_timeout(FaultClass::Infrastructure));
 }
 
-/// `disconnect-device`.
+/// `disconnect-device`: the primary console is closed as its tag says.
 pub(crate) fn disconnect(builder: &mut Builder<'_, '_>) {
-    builder.later("disconnect-device");
+    let primary = builder.device().commands.primary_connection();
+    let tags = primary.map_or_else(Vec::new, |connection| connection.tags);
+    let kinds = [
+        ("telnet", ConnectionKind::Telnet),
+        ("ssh", ConnectionKind::Ssh),
+        ("shell", ConnectionKind::Shell),
+    ];
+    let kind = kinds
+        .into_iter()
+        .find(|(tag, _)| tags.iter().any(|known| known == tag));
+    let kind = match kind {
+        Some((_, kind)) => kind,
+        None => {
+            let problem = builder
+                .cursor()
+                .problem("the device does not say how its console is left")
+                .with_hint("tag its primary connection with `telnet`, `ssh` or `shell`");
+            builder.report(problem);
+            ConnectionKind::Shell
+        }
+    };
+    builder.add(Spec::new(
+        "disconnect-device",
+        Step::DisconnectDevice { kind },
+    ));
 }
 
 /// `reset-connection`: close the console and open it again.

@@ -97,6 +97,11 @@ pub enum Step {
     ExecuteQemu(Box<ExecuteQemu>),
     /// `connect-device`.
     ConnectDevice(ConnectDevice),
+    /// `disconnect-device`: leave the console as its kind wants it.
+    DisconnectDevice {
+        /// Whether it is telnet's, ssh's or a shell's.
+        kind: ConnectionKind,
+    },
     /// `pdu-reboot`, `pre-power-command`, `pre-os-command`, `power-on`, `power-off`: commands of
     /// the device, run in order on this host; none is no fault.
     DeviceCommands(DeviceCommands),
@@ -261,6 +266,19 @@ pub struct ConnectDevice {
     pub command: String,
     /// The tags of the connection: `primary`, `telnet`, `ssh`, …
     pub tags: Vec<String>,
+    /// Whether Enter is pressed once connected, so that a shell or a menu shows itself.
+    pub wake: bool,
+}
+
+/// How a console is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionKind {
+    /// Ctrl-] and `quit`.
+    Telnet,
+    /// Enter and `~.`.
+    Ssh,
+    /// Closed.
+    Shell,
 }
 
 /// Commands of the device, run in order on this host.

@@ -209,6 +209,49 @@ fn prompt_of_a_life_before_is_recorded_and_not_answered() {
 }
 
 #[test]
+fn new_connection_is_a_second_console_beside_a_boot_loader() {
+    let lab = Lab::new();
+    // The first one says which keys it was left with; it is in U-Boot and stays there.
+    let first = lab.board(
+        "raw\nprint \"U-Boot 2026.01\\nHit any key\"\nwait \" \"\nprint \"\\n=> \"\nwait \"version\"\n\
+         print \"version\\nU-Boot 2026.01\\n=> \"\nhang\n",
+    );
+    lab.file("second.board", "read\nshell \"root@board:~# \"\nend\n");
+    let second = first.replace("scripted.board", "second.board");
+    let mut device = lab.device(&first);
+    device["commands"]
+        .as_object_mut()
+        .unwrap()
+        .remove("connect");
+    device["commands"]["connections"] = serde_json::json!({
+        "first": { "connect": first, "tags": ["primary", "shell"] },
+        "second": { "connect": second },
+    });
+    device["constants"]["u-boot"] = serde_json::json!({ "interrupt-character": " " });
+    device["actions"]["boot"]["methods"]["u-boot"] = serde_json::json!({
+        "parameters": { "bootloader_prompt": "=>", "interrupt_prompt": "Hit any key" },
+    });
+    let interactive = "\
+- test:
+    namespace: two
+    interactive:
+    - {name: shell, prompts: ['root@board:~# '], script: [{command: nothing, name: answers}]}
+";
+    let blocks = [
+        "- boot: {namespace: one, method: bootloader, bootloader: u-boot, commands: [version], \
+         prompts: ['=>']}\n",
+        "- boot: {namespace: two, method: new_connection, connection: second, \
+         prompts: ['root@board:~# ']}\n",
+        interactive,
+    ];
+    let finished = lab.run(&job(&blocks), &device).finish();
+    assert_complete(&lab, &finished);
+    assert_eq!(finished.cases("0_shell"), [owned(("answers", "pass"))]);
+    let log = finished.file("logs.yaml");
+    assert!(log.contains("Connecting to device using"), "{log}");
+}
+
+#[test]
 fn secrets_of_a_job_stay_in_its_journal() {
     let lab = Lab::new();
     let mut device = lab.device(&lab.board_of_the_rack("linux.board", ""));

@@ -84,7 +84,8 @@ pub async fn run(
             boot::bootloader::commands(&step, commands, context).await
         }
         Step::ExecuteQemu(qemu) => boot::qemu::start(&step, qemu, context),
-        Step::ConnectDevice(connect) => boot::connect::connect(&step, connect, context),
+        Step::ConnectDevice(connect) => boot::connect::connect(&step, connect, context).await,
+        Step::DisconnectDevice { kind } => boot::connect::disconnect(&step, *kind, context).await,
         Step::DeviceCommands(commands) => boot::reset::commands(&step, commands, context).await,
         Step::SendRebootCommands {
             commands,

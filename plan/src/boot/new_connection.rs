@@ -4,14 +4,18 @@ use super::require_key;
 use crate::{
     builder::{Builder, Planned, Spec},
     login::{self, Wait},
+    power,
 };
-use job::{definition::Boot, document::Cursor};
+use job::{definition::Boot, device::Connection, document::Cursor};
 
 pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
     let wanted = require_key(&builder.cursor(), "connection")?;
-    check(builder, &wanted);
+    let connection = find(builder, &wanted);
     builder.nest(Spec::group("secondary-shell-action"), |builder| {
-        builder.later("connect-shell");
+        match connection {
+            Some(connection) => power::add_connection(builder, "connect-shell", connection, true),
+            None => builder.later("connect-shell"),
+        }
         let wait = Wait {
             method: "new_connection",
             boot: false,
@@ -20,12 +24,13 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
     })
 }
 
-/// A device without that connection has a tree in LAVA, but the job cannot succeed on it.
-fn check(builder: &mut Builder<'_, '_>, wanted: &Cursor<'_>) {
+/// The connection that the job names. A device without it has a tree in LAVA, but the job cannot
+/// succeed on it.
+fn find(builder: &mut Builder<'_, '_>, wanted: &Cursor<'_>) -> Option<Connection> {
     let commands = &builder.device().commands;
     let known = wanted.as_text().and_then(|name| commands.connection(&name));
-    if known.is_some() {
-        return;
+    if let Some(known) = known {
+        return Some(known.clone());
     }
     let names: Vec<_> = commands
         .connections
@@ -40,4 +45,5 @@ fn check(builder: &mut Builder<'_, '_>, wanted: &Cursor<'_>) {
             format!("it has: {}", names.join(", "))
         });
     builder.report(problem);
+    None
 }

@@ -4,5 +4,6 @@
 
 mod bench;
 mod failures;
+mod retries;
 mod uboot;
 mod x86;

@@ -9,11 +9,62 @@ use hal::{
     process::CommandLine,
 };
 use job::Fault;
-use plan::{Section, step::ConnectDevice};
+use plan::{
+    Section,
+    step::{ConnectDevice, ConnectionKind},
+};
 use wire::journal::Undo;
 
+/// Telnet's escape character, Ctrl-].
+const TELNET_ESCAPE: &[u8] = b"\x1d";
+
 /// Connects, or goes on with the connection that the namespace has.
-pub fn connect(
+pub async fn connect(
+    step: &StepRun<'_>,
+    connect: &ConnectDevice,
+    context: &mut Context,
+) -> Result<Extra, Fault> {
+    start(step, connect, context)?;
+    if connect.wake {
+        let namespace = step.console_namespace();
+        context.consoles.send_line(namespace, "").await?;
+    }
+    Ok(Extra::new())
+}
+
+/// `disconnect-device`: what a console server wants to hear, and then its end.
+pub async fn disconnect(
+    step: &StepRun<'_>,
+    kind: ConnectionKind,
+    context: &mut Context,
+) -> Result<Extra, Fault> {
+    let namespace = step.console_namespace();
+    if !context.consoles.is_open(namespace) {
+        context.log.debug("No connection to disconnect");
+        return Ok(Extra::new());
+    }
+    // A connection that is gone already needs no farewell.
+    let farewell: &[&[u8]] = match kind {
+        ConnectionKind::Telnet => &[TELNET_ESCAPE, b"quit\n"],
+        ConnectionKind::Ssh => &[b"\n", b"~.\n"],
+        ConnectionKind::Shell => &[],
+    };
+    for words in farewell {
+        if let Err(fault) = context.consoles.send(namespace, words).await {
+            context
+                .log
+                .debug(format!("Gone before the farewell: {}", fault.message));
+            break;
+        }
+    }
+    context
+        .consoles
+        .close(namespace, "disconnected by the job")
+        .await;
+    Ok(Extra::new())
+}
+
+fn start(
     step: &StepRun<'_>,
     connect: &ConnectDevice,
     context: &mut Context,
