@@ -9,7 +9,12 @@ use hal::{
     fastboot::{Fastboot, Image, Progress, RebootTarget, Target, Transport, open},
 };
 use rack::fastboot_device::{Contents, Device, Fault, LinkFaults, TcpDevice, UdpDevice};
-use std::{future::Future, io::Cursor, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io::Cursor,
+    task::Poll,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, UdpSocket},
@@ -382,6 +387,45 @@ async fn a_cancelled_download_poisons_the_session() {
             assert_eq!(next.unwrap(), "0.4");
         }
     }
+}
+
+#[tokio::test]
+async fn a_download_whose_answer_nobody_awaited_poisons_the_session() {
+    on_both(MIB, |device| async move {
+        let mut client = device.client().await;
+        // It sends the command when it is polled first, and is dropped then.
+        let mut begun = Box::pin(client.download(Cursor::new(vec![0; 512]), 512, |_| {}, soon()));
+        poll_fn(|cx| Poll::Ready(assert!(begun.as_mut().poll(cx).is_pending()))).await;
+        drop(begun);
+        let next = client.getvar("version", soon()).await;
+        if matches!(device, Served::Udp(_)) {
+            let error = next.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+            assert_eq!(error.hint(), Some("reset the board"));
+        } else {
+            assert_eq!(next.unwrap(), "0.4");
+        }
+    })
+    .await;
+}
+
+/// Over a network nothing shows that it took the command; over USB see the bench VM's tests.
+#[tokio::test]
+async fn a_reboot_that_is_not_answered_is_an_error() {
+    on_both(MIB, |device| async move {
+        let mut client = device.client().await;
+        device.contents().set_fault(Some(Fault::HangUp));
+        let left = client.reboot(RebootTarget::System, soon()).await;
+        let error = left.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+        assert!(error.to_string().contains(":127.0.0.1:"), "{error}");
+        if matches!(device, Served::Tcp(_)) {
+            // It is back.
+            assert_eq!(client.getvar("version", soon()).await.unwrap(), "0.4");
+        }
+        assert_eq!(device.contents().commands()[0], "reboot");
+    })
+    .await;
 }
 
 #[tokio::test]
