@@ -264,7 +264,7 @@ async fn a_port_that_vanishes_while_it_is_written_is_closed_and_named() {
     let mut console = open(&port.node, &speed(115_200));
     let typing = console.write_all(&noise, soon());
     let (typed, ()) = tokio::join!(typing, async { port.gadget.unplug() });
-    assert_vanished(typed.unwrap_err(), &port.node);
+    assert_vanished(&typed.unwrap_err(), &port.node);
 }
 
 #[tokio::test]
@@ -286,7 +286,7 @@ async fn an_adapter_that_vanishes_while_it_is_written_is_closed_and_named() {
         Ok(()) => console.write_all(&noise, soon()).await,
         broken => broken,
     };
-    assert_vanished(typed.unwrap_err(), Path::new(ADAPTER));
+    assert_vanished(&typed.unwrap_err(), Path::new(ADAPTER));
     // Before it comes back: as long as we hold its name, the kernel gives it another.
     drop(console);
     power_of_adapter(true);
@@ -299,7 +299,7 @@ async fn an_adapter_that_vanishes_while_it_is_written_is_closed_and_named() {
     read_until(&mut console, "of it").await;
 }
 
-fn assert_vanished(error: hal::HalError, node: &Path) {
+fn assert_vanished(error: &hal::HalError, node: &Path) {
     assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
     assert_eq!(error.to_string(), format!("{} vanished", node.display()));
 }

@@ -113,7 +113,7 @@ impl SerialConsole {
         deadline: Instant,
     ) -> Result<Self, HalError> {
         let (name, runtime) = (node.display().to_string(), Handle::current());
-        let (node, settings) = (node.to_owned(), settings.clone());
+        let (node, settings) = (node.to_owned(), *settings);
         let (done, opened) = oneshot::channel();
         // Not one of the runtime's threads: it would wait for it at its end.
         let open = move || {

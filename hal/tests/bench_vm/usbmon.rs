@@ -1,8 +1,8 @@
 //! What went over the USB, as the kernel's `usbmon` saw it. Source of the format: the kernel's
 //! Documentation/usb/usbmon.rst, "Raw binary format and API".
 
+use fs_err::File;
 use std::{
-    fs::File,
     io::{ErrorKind, Read},
     time::{Duration, Instant},
 };

@@ -38,7 +38,7 @@ rack keeps its sockets. See hil/rack/README.md.";
 
 /// What the gadget takes at once, and the length of each of its partitions.
 const GADGET_DOWNLOAD: usize = 16 << 20;
-const GADGET_PARTITION: usize = 64 << 20;
+const GADGET_PARTITION: usize = 32 << 20;
 
 /// The exit status for a wrong command line or a wrong script, far from those that boards use.
 const WRONG_USE: u8 = 64;
