@@ -29,7 +29,8 @@ pub(super) enum Session {
     Left,
     /// A command was sent and its end was not seen: it will come.
     InCommand,
-    /// The device said what we do not understand, or sends data: what will come is not known.
+    /// The connection failed, or the device said what we do not understand, or sends data: what
+    /// will come is not known.
     Confused,
     /// The device takes what comes for data, or may do so.
     InData,
@@ -159,6 +160,7 @@ impl<T: Transport> Fastboot<T> {
         match self.session {
             Session::Ready => {}
             Session::InCommand => {
+                self.max_download = None;
                 self.transport.resume(deadline).await?;
                 self.session = Session::Ready;
             }
@@ -171,7 +173,15 @@ impl<T: Transport> Fastboot<T> {
             Session::InCommand
         };
         let sending = timeout_at(deadline, self.transport.send(command.as_bytes())).await;
-        sending.map_err(|_| self.late(command))?
+        let sent = sending.map_err(|_| self.late(command))?;
+        sent.inspect_err(|_| self.confuse())
+    }
+
+    /// After a failure: no answer will come that could be waited for.
+    fn confuse(&mut self) {
+        if self.session == Session::InCommand {
+            self.session = Session::Confused;
+        }
     }
 
     /// Reads responses until the one that decides. After a FAIL the device waits for the next
@@ -186,7 +196,8 @@ impl<T: Transport> Fastboot<T> {
         let mut buffer = [0; MAX_RESPONSE];
         loop {
             let receiving = timeout_at(deadline, self.transport.receive(&mut buffer)).await;
-            let length = receiving.map_err(|_| self.late(command))??;
+            let received = receiving.map_err(|_| self.late(command))?;
+            let length = received.inspect_err(|_| self.confuse())?;
             let response = match Response::parse(&buffer[..length]) {
                 Ok(response) => response,
                 Err(error) => return Err(self.garbled(command, &error.to_string())),
@@ -247,9 +258,7 @@ impl<T: Transport> Fastboot<T> {
 
     /// What the device will say now is not known, but that it takes data, if it does.
     pub(super) fn garbled(&mut self, command: &Command, got: &str) -> HalError {
-        if self.session == Session::InCommand {
-            self.session = Session::Confused;
-        }
+        self.confuse();
         let device = self.description();
         let got = shorten(got, 200);
         let message = format!("fastboot device {device} answered '{command}' with nonsense: {got}");

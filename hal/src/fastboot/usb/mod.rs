@@ -146,7 +146,7 @@ impl Transport for UsbTransport {
     }
 
     async fn resume(&mut self, deadline: Instant) -> Result<(), HalError> {
-        if let Some(link) = self.link.as_mut().filter(|link| !link.broken) {
+        if let Some(link) = &mut self.link {
             match timeout_at(deadline, link.settle()).await {
                 Ok(Ok(())) => return Ok(()),
                 // Whatever happened to it: what can help is a new connection.
@@ -177,8 +177,6 @@ struct Link {
     address: (u8, u8),
     output: Endpoint<Bulk, Out>,
     input: Endpoint<Bulk, In>,
-    /// A transfer failed: nobody knows what the device got.
-    broken: bool,
 }
 
 impl Link {
@@ -202,7 +200,6 @@ impl Link {
             input: interface.endpoint(input).map_err(endpoint)?,
             name,
             address: device.address,
-            broken: false,
         })
     }
 
@@ -295,8 +292,7 @@ impl Link {
         }
     }
 
-    async fn broken(&mut self, doing: &str, error: TransferError) -> HalError {
-        self.broken = true;
+    async fn broken(&self, doing: &str, error: TransferError) -> HalError {
         let kind = match error {
             TransferError::Disconnected | TransferError::Cancelled => ErrorKind::Closed,
             TransferError::Fault if self.is_unplugged().await => ErrorKind::Closed,
