@@ -292,8 +292,9 @@ fn release(port: SerialStream, last_words: Duration) {
     if !has_unsent(&port) {
         return;
     }
-    // Closing may block however little is left: not every driver can throw it away.
-    std::thread::spawn(move || {
+    // Closing may block however little is left: not every driver can throw it away. Without a
+    // thread it is closed here.
+    let _ = std::thread::Builder::new().spawn(move || {
         let until = std::time::Instant::now() + last_words;
         let pause = rustix::event::Timespec::try_from(LOOK).ok();
         while has_unsent(&port) && std::time::Instant::now() < until {
