@@ -14,7 +14,8 @@ use bench_vm::{
 use hal::{
     ErrorKind,
     console::{
-        Console, ConsoleExt, EpochCounter, LineSettings, Reopening, SerialConsole, SerialFactory,
+        Console, ConsoleExt, ConsoleTarget, EpochCounter, LineSettings, Reopening, SerialConsole,
+        SerialFactory,
         reopen::{ReopenEvent, ReopenTiming, Returned, TargetOpener},
     },
     discover::{Access, Factory},
@@ -75,10 +76,9 @@ async fn a_boards_own_port_that_is_replugged_while_it_is_read_goes_on() {
     board.write_all(b"before", soon()).await.unwrap();
     read_until(&mut console, "before").await;
     let replug = async {
-        tokio::time::sleep_until(Instant::now() + Duration::from_millis(100)).await;
         port.gadget.unplug();
         drop(board);
-        tokio::time::sleep_until(Instant::now() + Duration::from_millis(300)).await;
+        until(&events, is_closed).await;
         port.gadget.connect();
         let mut board = port.board();
         board.write_all(b"after", soon()).await.unwrap();
@@ -114,13 +114,10 @@ async fn an_adapter_that_is_replugged_while_it_is_read_goes_on() {
     read_until(&mut console, "before").await;
     let replug = async {
         power_of_adapter(false);
-        tokio::time::sleep_until(Instant::now() + Duration::from_millis(300)).await;
+        until(&events, is_closed).await;
         power_of_adapter(true);
-        wait_for(|| fs_err::metadata(ADAPTER)).await;
         // Until the adapter is set up again, what it gets is thrown away, as by a real one.
-        while !events.lock().unwrap().iter().any(is_reopened) {
-            tokio::time::sleep_until(Instant::now() + Duration::from_millis(10)).await;
-        }
+        until(&events, is_reopened).await;
         board.console.write_all(b"after", soon()).await.unwrap();
     };
     let (seen, ()) = tokio::join!(read_until(&mut console, "after"), replug);
@@ -128,6 +125,24 @@ async fn an_adapter_that_is_replugged_while_it_is_read_goes_on() {
     assert_gap(&events, Path::new(ADAPTER));
     console.write_all(b"typed", soon()).await.unwrap();
     read_until(&mut board.console, "typed").await;
+}
+
+/// Waits for an event. One that tells of a closed port comes when nothing holds the port: as long
+/// as something does, the kernel gives its name to no other.
+async fn until(events: &Events, is_it: impl Fn(&ReopenEvent) -> bool) {
+    wait_for(|| {
+        let events = events.lock().unwrap();
+        if events.iter().any(&is_it) {
+            Ok(())
+        } else {
+            Err(events.clone())
+        }
+    })
+    .await;
+}
+
+fn is_closed(event: &ReopenEvent) -> bool {
+    matches!(event, ReopenEvent::Closed { .. })
 }
 
 fn is_reopened(event: &ReopenEvent) -> bool {
@@ -181,19 +196,60 @@ async fn a_board_that_does_not_read_costs_no_more_than_the_deadline() {
         drop(console);
         let took = begun.elapsed();
         assert!(took < Duration::from_secs(3), "{took:?}");
+        opens_late(&port.node).await;
         // The kernel lets go of the port when it is unplugged, if not after half a minute.
         port.gadget.unplug();
-        wait_for(|| {
-            if port.node.exists() {
-                Err("it is there")
-            } else {
-                Ok(())
-            }
-        })
-        .await;
+        until_released(&port.node).await;
         port.gadget.connect();
         wait_for(|| fs_err::metadata(&port.node)).await;
     }
+}
+
+/// A port that the kernel is still closing keeps who opens it waiting, but not past the deadline,
+/// and nobody else.
+async fn opens_late(node: &Path) {
+    let target: ConsoleTarget = format!("serial://{}", node.display()).parse().unwrap();
+    let given_up = soon();
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        ticks.tick().await;
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let opened = target.open(EpochCounter::default(), deadline).await;
+        let late = Instant::now().saturating_duration_since(deadline);
+        assert!(late < Duration::from_secs(5), "{late:?} past the deadline");
+        let seen = match opened {
+            // Just before the kernel began to close it: then it begins when this one is dropped.
+            Ok(console) => console.description(),
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                assert!(error.to_string().contains("/dev/ttyACM"), "{error}");
+                return;
+            }
+            // Before that we have it ourselves, for its last words.
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+                error.to_string()
+            }
+        };
+        assert!(Instant::now() < given_up, "it is never closed: {seen}");
+    }
+}
+
+/// Waits until a port that was unplugged is gone, and nothing of ours holds it.
+async fn until_released(node: &Path) {
+    wait_for(|| {
+        let held = fs_err::read_dir("/proc/self/fd")
+            .unwrap()
+            .any(|descriptor| {
+                let target = fs_err::read_link(descriptor.unwrap().path());
+                target.is_ok_and(|target| target.starts_with(node))
+            });
+        if held || node.exists() {
+            Err(held)
+        } else {
+            Ok(())
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -202,17 +258,13 @@ async fn a_port_that_vanishes_while_it_is_written_is_closed_and_named() {
     if !in_bench_vm() {
         return;
     }
-    let later = || tokio::time::sleep_until(Instant::now() + Duration::from_millis(300));
     let noise = noise(1 << 20);
     // A board that takes nothing.
     let port = Port::plug(CONTROLLERS[0], "STALLED").await;
     let mut console = open(&port.node, &speed(115_200));
-    let unplug = async {
-        later().await;
-        port.gadget.unplug();
-    };
-    let (typed, ()) = tokio::join!(console.write_all(&noise, soon()), unplug);
-    assert_vanished(typed.unwrap_err(), &port.node);
+    let typing = console.write_all(&noise, soon());
+    let (typed, ()) = tokio::join!(typing, async { port.gadget.unplug() });
+    assert_vanished(&typed.unwrap_err(), &port.node);
 }
 
 #[tokio::test]
@@ -221,21 +273,33 @@ async fn an_adapter_that_vanishes_while_it_is_written_is_closed_and_named() {
     if !in_bench_vm() {
         return;
     }
-    let noise = noise(4 * ON_THE_WAY);
+    let noise = noise(ON_THE_WAY);
     let mut console = open(Path::new(ADAPTER), &speed(3_000_000));
     let Some(mut board) = Board::of_adapter().await else {
         return;
     };
-    carry(&mut console, &mut board.console, &noise[..ON_THE_WAY]).await;
-    let typing = console.write_all(&noise, soon());
-    let (typed, ()) = tokio::join!(typing, async { power_of_adapter(false) });
-    power_of_adapter(true);
-    assert_vanished(typed.unwrap_err(), Path::new(ADAPTER));
+    carry(&mut console, &mut board.console, &noise).await;
+    // The adapter takes all it is given at once, so this may be typed when it goes.
+    let unplug = async { power_of_adapter(false) };
+    let (typed, ()) = tokio::join!(console.write_all(&noise, soon()), unplug);
+    let typed = match typed {
+        Ok(()) => console.write_all(&noise, soon()).await,
+        broken => broken,
+    };
+    assert_vanished(&typed.unwrap_err(), Path::new(ADAPTER));
+    // Before it comes back: as long as we hold its name, the kernel gives it another.
     drop(console);
+    power_of_adapter(true);
     wait_for(|| fs_err::metadata(ADAPTER)).await;
+    // The next test finds nothing on the way: all that was typed came before this.
+    let mut console = open(Path::new(ADAPTER), &speed(115_200));
+    console.write_all(b"the end", soon()).await.unwrap();
+    board.console.write_all(b"of it", soon()).await.unwrap();
+    read_until(&mut board.console, "the end").await;
+    read_until(&mut console, "of it").await;
 }
 
-fn assert_vanished(error: hal::HalError, node: &Path) {
+fn assert_vanished(error: &hal::HalError, node: &Path) {
     assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
     assert_eq!(error.to_string(), format!("{} vanished", node.display()));
 }

@@ -3,68 +3,22 @@
 
 mod fastboot_support;
 
-use fastboot_support::{image, noise, soon};
+use fastboot_support::{
+    image, noise,
+    served::{MIB, Served, board, connect, on_both},
+    soon,
+};
 use hal::{
     ErrorKind, HalError,
-    fastboot::{Fastboot, Image, Progress, RebootTarget, Target, Transport, open},
+    fastboot::{Image, Progress, RebootTarget, Target, open},
 };
-use rack::fastboot_device::{Contents, Device, Fault, LinkFaults, TcpDevice, UdpDevice};
-use std::{future::Future, io::Cursor, time::Duration};
+use rack::fastboot_device::{Fault, LinkFaults};
+use std::{io::Cursor, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, UdpSocket},
-    time::{Instant, timeout},
+    time::Instant,
 };
-
-const MIB: usize = 1 << 20;
-
-type Client = Fastboot<Box<dyn Transport>>;
-
-/// A device on either transport.
-enum Served {
-    Tcp(TcpDevice),
-    Udp(UdpDevice),
-}
-
-impl Served {
-    async fn tcp(device: Device) -> Self {
-        Self::Tcp(TcpDevice::start(device).await.unwrap())
-    }
-
-    async fn udp(device: Device, faults: LinkFaults) -> Self {
-        Self::Udp(UdpDevice::start(device, 1400, faults).await.unwrap())
-    }
-
-    fn contents(&self) -> &Contents {
-        match self {
-            Self::Tcp(device) => device.contents(),
-            Self::Udp(device) => device.contents(),
-        }
-    }
-
-    async fn client(&self) -> Client {
-        let target = match self {
-            Self::Tcp(device) => format!("tcp:{}", device.address()),
-            Self::Udp(device) => format!("udp:{}", device.address()),
-        };
-        connect(&target).await.unwrap()
-    }
-}
-
-async fn connect(target: &str) -> Result<Client, HalError> {
-    let target: Target = target.parse()?;
-    open(&target, soon()).await.map(Fastboot::new)
-}
-
-fn board(max_download: usize) -> Device {
-    Device::new(max_download, &[("boot", 8 * MIB), ("rootfs", 8 * MIB)])
-}
-
-/// The same story over each transport.
-async fn on_both<F: Future<Output = ()>>(max_download: usize, story: impl Fn(Served) -> F) {
-    story(Served::tcp(board(max_download)).await).await;
-    story(Served::udp(board(max_download), LinkFaults::default()).await).await;
-}
 
 #[tokio::test]
 async fn variables_are_read() {
@@ -342,57 +296,6 @@ async fn a_source_that_ends_too_early_is_reported() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     // The device waits for the rest; a new connection cures that over TCP.
     assert_eq!(client.getvar("version", soon()).await.unwrap(), "0.4");
-}
-
-/// Gives its first bytes, and then nothing more until it is dropped by its owner.
-struct Stuck(std::sync::mpsc::Receiver<()>, bool);
-
-impl std::io::Read for Stuck {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if std::mem::replace(&mut self.1, true) {
-            let _ = self.0.recv();
-            return Ok(0);
-        }
-        buffer.fill(7);
-        Ok(buffer.len())
-    }
-}
-
-#[tokio::test]
-async fn a_cancelled_download_poisons_the_session() {
-    for over_udp in [false, true] {
-        let device = if over_udp {
-            Served::udp(board(8 * MIB), LinkFaults::default()).await
-        } else {
-            Served::tcp(board(8 * MIB)).await
-        };
-        let mut client = device.client().await;
-        let (release, stuck) = std::sync::mpsc::channel();
-        let cancelled = client.download(Stuck(stuck, false), 4 * MIB as u64, |_| {}, soon());
-        timeout(Duration::from_millis(300), cancelled)
-            .await
-            .unwrap_err();
-        drop(release);
-        let next = client.getvar("version", soon()).await;
-        if over_udp {
-            let error = next.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
-            assert_eq!(error.hint(), Some("reset the board"));
-        } else {
-            assert_eq!(next.unwrap(), "0.4");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_cancelled_command_is_forgotten() {
-    let device = Served::udp(board(MIB), LinkFaults::default()).await;
-    let mut client = device.client().await;
-    device.contents().set_fault(Some(Fault::EndlessInfo));
-    let cancelled = client.getvar("version", soon());
-    let _ = timeout(Duration::from_millis(5), cancelled).await;
-    let error = client.getvar("version", soon()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
 }
 
 #[tokio::test]

@@ -25,7 +25,9 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, sleep_until},
+    runtime::Handle,
+    sync::oneshot,
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
 
@@ -57,6 +59,9 @@ impl SerialConsole {
     /// # Errors
     /// `NotFound`, `PermissionDenied` with the group that may, `Busy` with who has it open,
     /// `InvalidInput` when it is no terminal, `Unsupported` when the hardware cannot be set so.
+    ///
+    /// **Blocks** while the kernel still closes the port for who had it before, for up to 30 s
+    /// when that one typed what the board does not take; [`Self::open_by`] does not.
     pub fn open(
         node: &Path,
         settings: &LineSettings,
@@ -91,6 +96,45 @@ impl SerialConsole {
             tolerate(console.control("set RTS of", |port| port.write_request_to_send(on)))?;
         }
         Ok(console)
+    }
+
+    /// As [`Self::open`], on a thread of its own: the runtime goes on meanwhile.
+    ///
+    /// **Cancellation**: when the future is dropped or `deadline` passes while the kernel does not
+    /// let go of the port, the port is opened when it does, and closed at once. The runtime does
+    /// not wait for that when it ends.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and `Timeout`.
+    pub async fn open_by(
+        node: &Path,
+        settings: &LineSettings,
+        epoch: EpochCounter,
+        deadline: Instant,
+    ) -> Result<Self, HalError> {
+        let (name, runtime) = (node.display().to_string(), Handle::current());
+        let (node, settings) = (node.to_owned(), *settings);
+        let (done, opened) = oneshot::channel();
+        // Not one of the runtime's threads: it would wait for it at its end.
+        let open = move || {
+            let _entered = runtime.enter();
+            let _ = done.send(Self::open(&node, &settings, epoch));
+        };
+        let thread = std::thread::Builder::new().spawn(open);
+        thread.map_err(|error| HalError::from_io("start a thread to open", &name, error))?;
+        match timeout_at(deadline, opened).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(panicked)) => {
+                let message = format!("cannot open {name}: the work was given up");
+                Err(HalError::new(ErrorKind::Other, name, message).with_source(panicked))
+            }
+            Err(_) => {
+                let message = format!("cannot open {name} in time: the kernel still closes it");
+                Err(HalError::new(ErrorKind::Timeout, name, message).with_hint(
+                    "the board did not take what was typed last; the kernel gives up after 30 s",
+                ))
+            }
+        }
     }
 
     /// Throws away what the kernel holds unread.
@@ -248,8 +292,9 @@ fn release(port: SerialStream, last_words: Duration) {
     if !has_unsent(&port) {
         return;
     }
-    // Closing may block however little is left: not every driver can throw it away.
-    std::thread::spawn(move || {
+    // Closing may block however little is left: not every driver can throw it away. Without a
+    // thread it is closed here.
+    let _ = std::thread::Builder::new().spawn(move || {
         let until = std::time::Instant::now() + last_words;
         let pause = rustix::event::Timespec::try_from(LOOK).ok();
         while has_unsent(&port) && std::time::Instant::now() < until {

@@ -43,8 +43,9 @@ impl RebootTarget {
 ///
 /// Each method takes the caller's deadline for all it does. **Cancellation**: when a future is
 /// dropped, or its deadline passes, the exchange with the device is in an unknown state; the next
-/// method connects anew first, and where the device would take that for a part of a broken-off
-/// download it says so instead ([`ErrorKind::Closed`]). Nothing is retried.
+/// method first waits for the end of a command that was broken off, or connects anew. Where the
+/// device would take that for a part of a broken-off download it says so instead
+/// ([`ErrorKind::Closed`]). Nothing is retried.
 pub struct Fastboot<T> {
     transport: T,
     session: Session,
@@ -86,7 +87,8 @@ impl<T: Transport> Fastboot<T> {
         self.transport.description()
     }
 
-    /// Waits until the device is there (again), and connects to it.
+    /// Waits until the device is there (again), and connects to it. A command that was broken off
+    /// is not waited for: what the device says to it much later may be taken for another's answer.
     ///
     /// # Errors
     /// `Timeout` when it did not come before `deadline`.
@@ -96,7 +98,7 @@ impl<T: Transport> Fastboot<T> {
         }
         let left = self.session == Session::Left;
         if self.session == Session::Ready {
-            self.session = Session::InCommand;
+            self.session = Session::Confused;
         }
         self.max_download = None;
         self.transport.reopen(left, deadline).await?;
@@ -276,7 +278,8 @@ impl<T: Transport> Fastboot<T> {
             .await
     }
 
-    /// Reboots. Returns when the device said it will, or left without a word; the next method waits for it to come back.
+    /// Reboots. Returns when the device said it will, or left the USB without a word; the next
+    /// method waits for it to come back.
     ///
     /// # Errors
     /// As [`Self::command`].
@@ -316,7 +319,10 @@ impl<T: Transport> Fastboot<T> {
             .answer(&command, &mut replies, |_| {}, deadline)
             .await?
         {
-            Answer::Data(size) => u64::from(size),
+            Answer::Data(size) => {
+                self.session = Session::Confused;
+                u64::from(size)
+            }
             Answer::Done => return Err(self.garbled(&command, "OKAY instead of data")),
         };
         if size > limit {

@@ -50,6 +50,11 @@ impl Command {
         Self(format!("download:{size:08x}"))
     }
 
+    /// Whether a device that does it takes what comes next for data.
+    pub fn announces_data(&self) -> bool {
+        self.0.starts_with("download:")
+    }
+
     /// As it goes over the wire.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()

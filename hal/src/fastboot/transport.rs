@@ -55,6 +55,23 @@ pub trait Transport: Send {
     /// `Timeout` when it did not come back, with the last reason; at once what no waiting cures.
     async fn reopen(&mut self, left: bool, deadline: Instant) -> Result<(), HalError>;
 
+    /// Goes on after a command whose answer nobody waited for, so that what the device still says
+    /// to it is not taken for the answer to the next one. Without a connection that keeps what is
+    /// on its way this is [`Self::reopen`].
+    ///
+    /// # Errors
+    /// `Timeout` when the device is not done with that command before `deadline`; as `reopen`.
+    async fn resume(&mut self, deadline: Instant) -> Result<(), HalError> {
+        self.reopen(false, deadline).await
+    }
+
+    /// Whether the end of the connection after a command that was sent shows that the device took
+    /// the command and left. On a bus it does. A connection over a network can have ended long
+    /// before, and silence shows nothing.
+    fn shows_leaving(&self) -> bool {
+        false
+    }
+
     /// The size of `send_data`'s parts that suits the transport.
     fn chunk_size(&self) -> usize {
         256 * 1024
@@ -89,6 +106,14 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     async fn reopen(&mut self, left: bool, deadline: Instant) -> Result<(), HalError> {
         (**self).reopen(left, deadline).await
+    }
+
+    async fn resume(&mut self, deadline: Instant) -> Result<(), HalError> {
+        (**self).resume(deadline).await
+    }
+
+    fn shows_leaving(&self) -> bool {
+        (**self).shows_leaving()
     }
 
     fn chunk_size(&self) -> usize {

@@ -44,11 +44,11 @@ impl Board {
         }
         let directory = tempfile::tempdir().unwrap();
         let link = directory.path().join("board");
-        let line = CommandLine::new("socat")
-            .arg("OPEN:/dev/virtio-ports/adapter")
-            .arg(format!("PTY,link={},raw,echo=0", link.display()));
-        let socat = peers::start(line, &directory.path().join("log"));
-        wait_for(|| fs_err::metadata(&link)).await;
+        let ends = [
+            "OPEN:/dev/virtio-ports/adapter".to_owned(),
+            format!("PTY,link={},raw,echo=0", link.display()),
+        ];
+        let socat = peers::socat(ends, &directory.path().join("log")).await;
         Some(Self {
             console: open(&link, &speed(115_200)),
             _socat: socat,

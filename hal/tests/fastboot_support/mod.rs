@@ -7,6 +7,8 @@
     reason = "every test program uses a part of it, and fails where it cannot go on"
 )]
 
+pub mod served;
+
 use hal::process::{Command, CommandLine};
 use std::{path::Path, time::Duration};
 use tokio::time::Instant;

@@ -40,6 +40,23 @@ pub fn start(line: CommandLine, log: &Path) -> Running {
     Command::new(line).spawn(Some(log)).unwrap()
 }
 
+/// Starts socat, and waits until both ends are open and set: it names a pseudo-terminal before it
+/// sets it, and whoever sets it in between has its settings undone.
+pub async fn socat(ends: [String; 2], log: &Path) -> Running {
+    let line = CommandLine::new("socat").args(["-d", "-d"]).args(ends);
+    let socat = start(line, log);
+    wait_for(|| {
+        let said = fs_err::read_to_string(log).unwrap();
+        if said.contains("starting data transfer loop") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    })
+    .await;
+    socat
+}
+
 /// A port of the loopback that was free a moment ago, for programs that cannot say which one
 /// they got.
 pub fn free_port() -> u16 {
@@ -85,13 +102,8 @@ impl Cable {
         let pty = |link: PathBuf, options: &str| {
             format!("PTY,link={},raw,echo=0{options}", link.display())
         };
-        let line = CommandLine::new("socat")
-            .arg(pty(self.one(), options))
-            .arg(pty(self.other(), ""));
-        self.socat = Some(start(line, &self.path("socat.log")));
-        for end in [self.one(), self.other()] {
-            wait_for(|| fs_err::metadata(&end)).await;
-        }
+        let ends = [pty(self.one(), options), pty(self.other(), "")];
+        self.socat = Some(socat(ends, &self.path("socat.log")).await);
     }
 
     /// The devices vanish.

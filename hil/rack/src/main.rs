@@ -26,18 +26,19 @@ const USAGE: &str = "usage: rack up [BOARD]...       runs the rack until Ctrl-C 
        rack board FILE [NAME=VALUE]...
                                  plays a scripted board on standard input and
                                  output; NAME=VALUE overrides `set NAME`
-       rack fastboot-gadget CONTROLLER SERIAL DIRECTORY [VANISH_AFTER]
+       rack fastboot-gadget CONTROLLER SERIAL DIRECTORY [VANISH_AFTER|hang-up]
                                  offers a fastboot device on a USB device
                                  controller (see /sys/class/udc), writes what is
                                  flashed into DIRECTORY, and is gone after
-                                 VANISH_AFTER bytes of a download
+                                 VANISH_AFTER bytes of a download, or reboots
+                                 without an answer
 
 PUMICE_RACK_FILE names another rack.toml, PUMICE_RACK_DIRECTORY where the
 rack keeps its sockets. See hil/rack/README.md.";
 
 /// What the gadget takes at once, and the length of each of its partitions.
 const GADGET_DOWNLOAD: usize = 16 << 20;
-const GADGET_PARTITION: usize = 64 << 20;
+const GADGET_PARTITION: usize = 32 << 20;
 
 /// The exit status for a wrong command line or a wrong script, far from those that boards use.
 const WRONG_USE: u8 = 64;
@@ -49,6 +50,9 @@ fn main() -> ExitCode {
         ["board", file, ref variables @ ..] => play(file, variables),
         ["fastboot-gadget", controller, serial, directory] => {
             gadget(controller, serial, directory, None)
+        }
+        ["fastboot-gadget", controller, serial, directory, "hang-up"] => {
+            gadget(controller, serial, directory, Some(Fault::HangUp))
         }
         ["fastboot-gadget", controller, serial, directory, after] => match after.parse() {
             Ok(after) => gadget(controller, serial, directory, Some(Fault::Vanish(after))),

@@ -101,7 +101,8 @@ impl ConsoleTarget {
         let same = epoch.clone();
         Ok(match self {
             Self::Serial { node, settings } => {
-                fenced(SerialConsole::open(node, settings, same)?, &epoch)
+                let console = SerialConsole::open_by(node, settings, same, deadline);
+                fenced(console.await?, &epoch)
             }
             Self::Tcp(address) => {
                 let address = address.to_string();

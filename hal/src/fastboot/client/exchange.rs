@@ -27,9 +27,12 @@ pub(super) enum Session {
     Ready,
     /// The device left, as it was told to: it has to be found again.
     Left,
-    /// A command was sent and its end was not seen.
+    /// A command was sent and its end was not seen: it will come.
     InCommand,
-    /// The device takes what comes for data.
+    /// The connection failed, or the device said what we do not understand, or sends data: what
+    /// will come is not known.
+    Confused,
+    /// The device takes what comes for data, or may do so.
     InData,
 }
 
@@ -40,8 +43,9 @@ pub(super) enum Answer {
 }
 
 impl<T: Transport> Fastboot<T> {
-    /// A command after which the device is gone. Some reset before their answer is out: that they
-    /// left is what the answer would have said.
+    /// A command after which the device is gone. Over USB some reset before their answer is out:
+    /// that they took the command and left the bus is what the answer would have said. Elsewhere
+    /// nothing tells that they took it, and no answer is an error.
     pub(super) async fn leave(
         &mut self,
         command: &str,
@@ -56,10 +60,8 @@ impl<T: Transport> Fastboot<T> {
             .await
         {
             Ok(Answer::Done) => {}
-            Ok(Answer::Data(_)) => {
-                return Err(self.garbled(&command, "DATA, though no data is to come"));
-            }
-            Err(error) if error.kind() == ErrorKind::Closed => {}
+            Ok(Answer::Data(_)) => return Err(self.unasked_data(&command)),
+            Err(error) if error.kind() == ErrorKind::Closed && self.transport.shows_leaving() => {}
             Err(error) => return Err(error),
         }
         self.session = Session::Left;
@@ -83,7 +85,7 @@ impl<T: Transport> Fastboot<T> {
                 self.session = Session::Ready;
                 Ok(replies.into_reply())
             }
-            Answer::Data(_) => Err(self.garbled(command, "DATA, though no data is to come")),
+            Answer::Data(_) => Err(self.unasked_data(command)),
         }
     }
 
@@ -112,12 +114,15 @@ impl<T: Transport> Fastboot<T> {
         {
             Answer::Data(size) if size == announced => {}
             Answer::Data(other) => {
-                let got = format!("DATA for {other} bytes");
-                return Err(self.garbled(&command, &got));
+                let error = self.garbled(&command, &format!("DATA for {other} bytes"));
+                self.session = Session::InData;
+                return Err(error);
             }
-            Answer::Done => return Err(self.garbled(&command, "OKAY instead of DATA")),
+            Answer::Done => {
+                self.session = Session::Confused;
+                return Err(self.garbled(&command, "OKAY instead of DATA"));
+            }
         }
-        self.session = Session::InData;
         let mut feed = Feed::start(reader, size, self.transport.chunk_size());
         let sending = async {
             let mut sent = 0;
@@ -134,7 +139,7 @@ impl<T: Transport> Fastboot<T> {
             self.transport.finish_data().await
         };
         let sending = timeout_at(deadline, sending).await;
-        sending.map_err(|_| self.late(&command))??;
+        sending.map_err(|_| self.untaken(&command))??;
         self.session = Session::InCommand;
         match self
             .answer(&command, &mut replies, progress, deadline)
@@ -152,12 +157,31 @@ impl<T: Transport> Fastboot<T> {
         command: &Command,
         deadline: Instant,
     ) -> Result<(), HalError> {
-        if self.session != Session::Ready {
-            self.reconnect(deadline).await?;
+        match self.session {
+            Session::Ready => {}
+            Session::InCommand => {
+                self.max_download = None;
+                self.transport.resume(deadline).await?;
+                self.session = Session::Ready;
+            }
+            Session::Left | Session::Confused | Session::InData => self.reconnect(deadline).await?,
         }
-        self.session = Session::InCommand;
+        // A device may wait for data before it was heard to say so.
+        self.session = if command.announces_data() {
+            Session::InData
+        } else {
+            Session::InCommand
+        };
         let sending = timeout_at(deadline, self.transport.send(command.as_bytes())).await;
-        sending.map_err(|_| self.late(command))?
+        let sent = sending.map_err(|_| self.late(command))?;
+        sent.inspect_err(|_| self.confuse())
+    }
+
+    /// After a failure: no answer will come that could be waited for.
+    fn confuse(&mut self) {
+        if self.session == Session::InCommand {
+            self.session = Session::Confused;
+        }
     }
 
     /// Reads responses until the one that decides. After a FAIL the device waits for the next
@@ -172,9 +196,12 @@ impl<T: Transport> Fastboot<T> {
         let mut buffer = [0; MAX_RESPONSE];
         loop {
             let receiving = timeout_at(deadline, self.transport.receive(&mut buffer)).await;
-            let length = receiving.map_err(|_| self.late(command))??;
-            let response = Response::parse(&buffer[..length])
-                .map_err(|error| self.garbled(command, &error.to_string()))?;
+            let received = receiving.map_err(|_| self.late(command))?;
+            let length = received.inspect_err(|_| self.confuse())?;
+            let response = match Response::parse(&buffer[..length]) {
+                Ok(response) => response,
+                Err(error) => return Err(self.garbled(command, &error.to_string())),
+            };
             let (text, ends_line) = match response {
                 Response::Okay(value) => {
                     replies.value = value;
@@ -211,16 +238,27 @@ impl<T: Transport> Fastboot<T> {
 
     pub(super) fn late(&self, command: &Command) -> HalError {
         let device = self.description();
-        let doing = if self.session == Session::InData {
-            "did not take all data of"
-        } else {
-            "did not answer"
-        };
-        let message = format!("fastboot device {device} {doing} '{command}' in time");
+        let message = format!("fastboot device {device} did not answer '{command}' in time");
         HalError::new(ErrorKind::Timeout, device, message)
     }
 
-    pub(super) fn garbled(&self, command: &Command, got: &str) -> HalError {
+    fn untaken(&self, command: &Command) -> HalError {
+        let device = self.description();
+        let message =
+            format!("fastboot device {device} did not take all data of '{command}' in time");
+        HalError::new(ErrorKind::Timeout, device, message)
+    }
+
+    /// The device waits for data of which we have none.
+    fn unasked_data(&mut self, command: &Command) -> HalError {
+        let error = self.garbled(command, "DATA, though no data is to come");
+        self.session = Session::InData;
+        error
+    }
+
+    /// What the device will say now is not known, but that it takes data, if it does.
+    pub(super) fn garbled(&mut self, command: &Command, got: &str) -> HalError {
+        self.confuse();
         let device = self.description();
         let got = shorten(got, 200);
         let message = format!("fastboot device {device} answered '{command}' with nonsense: {got}");

@@ -9,7 +9,10 @@ mod find;
 
 pub use find::{FastbootFactory, UsbMatch};
 
-use super::transport::{Transport, connect_until};
+use super::{
+    protocol::{MAX_RESPONSE, Response},
+    transport::{Transport, connect_until},
+};
 use crate::error::{ErrorKind, HalError};
 use async_trait::async_trait;
 use find::Candidate;
@@ -18,7 +21,7 @@ use nusb::{
     transfer::{Buffer, Bulk, Completion, Direction, In, Out, TransferError},
 };
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 /// How many transfers of a download are queued in the kernel, which is asked to hold 4 MiB (its
 /// limit for all devices is 16 MiB).
@@ -142,6 +145,22 @@ impl Transport for UsbTransport {
         self.link()?.drain().await
     }
 
+    async fn resume(&mut self, deadline: Instant) -> Result<(), HalError> {
+        if let Some(link) = &mut self.link {
+            match timeout_at(deadline, link.settle()).await {
+                Ok(Ok(())) => return Ok(()),
+                // Whatever happened to it: what can help is a new connection.
+                Ok(Err(_)) => {}
+                Err(_) => return Err(still_busy(&self.description)),
+            }
+        }
+        self.reopen(false, deadline).await
+    }
+
+    fn shows_leaving(&self) -> bool {
+        true
+    }
+
     fn chunk_size(&self) -> usize {
         TRANSFER
     }
@@ -254,6 +273,25 @@ impl Link {
         Err(HalError::new(ErrorKind::Protocol, &self.name, message))
     }
 
+    /// Waits until the device has answered a command that was given up. Its transfers went on
+    /// without us, so neither the command nor the answer is lost.
+    async fn settle(&mut self) -> Result<(), HalError> {
+        let mut said = [0; MAX_RESPONSE];
+        self.flush().await?;
+        loop {
+            let length = self.receive(&mut said).await?;
+            match Response::parse(&said[..length]) {
+                Ok(Response::Okay(_) | Response::Fail(_)) => return Ok(()),
+                Ok(Response::Info(_) | Response::Text(_)) => {}
+                // The length of what comes now is not known here.
+                Ok(Response::Data(_)) | Err(_) => {
+                    let message = format!("{} is in the middle of something", self.name);
+                    return Err(HalError::new(ErrorKind::Protocol, &self.name, message));
+                }
+            }
+        }
+    }
+
     async fn broken(&self, doing: &str, error: TransferError) -> HalError {
         let kind = match error {
             TransferError::Disconnected | TransferError::Cancelled => ErrorKind::Closed,
@@ -277,6 +315,12 @@ impl Link {
         }
         false
     }
+}
+
+fn still_busy(device: &str) -> HalError {
+    let message =
+        format!("fastboot device {device} is not done in time with a command that was given up");
+    HalError::new(ErrorKind::Timeout, device, message)
 }
 
 /// The addresses of the first bulk endpoints out and in.

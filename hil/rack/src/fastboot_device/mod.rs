@@ -41,6 +41,8 @@ pub enum Fault {
     DownloadFails,
     /// Says OKAY to a download without asking for data.
     NoData,
+    /// Reboots, when it is told to, without a word.
+    HangUp,
 }
 
 /// What a device has, shared with whoever watches it.
@@ -101,6 +103,7 @@ pub struct Device {
     endless: bool,
     gone: bool,
     silent: bool,
+    hung_up: bool,
 }
 
 impl Device {
@@ -134,6 +137,7 @@ impl Device {
             endless: false,
             gone: false,
             silent: false,
+            hung_up: false,
         }
     }
 
@@ -178,11 +182,17 @@ impl Device {
         self.staged.clear();
         self.answers.clear();
         self.endless = false;
+        self.hung_up = false;
     }
 
     /// Whether it was told to vanish.
     pub fn is_gone(&self) -> bool {
         self.gone
+    }
+
+    /// Whether it left without a word.
+    pub fn has_hung_up(&self) -> bool {
+        self.hung_up
     }
 
     /// Whether it was told to say nothing.
@@ -221,6 +231,7 @@ impl Device {
             }
             Some(Fault::EndlessInfo) => return self.endless = true,
             Some(Fault::Silent) => return self.silent = true,
+            Some(Fault::HangUp) if command.starts_with("reboot") => return self.hung_up = true,
             _ => {}
         }
         let (word, argument) = match command.split_once(':') {

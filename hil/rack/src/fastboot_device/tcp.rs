@@ -89,7 +89,7 @@ async fn converse(device: &mut Device, mut stream: TcpStream) -> io::Result<()> 
             stream.read_exact(&mut buffer[..here]).await?;
             device.take(&buffer[..here]);
             left -= here;
-            if device.is_gone() {
+            if device.is_gone() || device.has_hung_up() {
                 return Ok(());
             }
         }

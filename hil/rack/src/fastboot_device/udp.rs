@@ -109,6 +109,9 @@ impl Server {
                 continue;
             }
             self.reply(host).await?;
+            if self.device.has_hung_up() {
+                break;
+            }
         }
         Ok(())
     }
