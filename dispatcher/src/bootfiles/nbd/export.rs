@@ -10,7 +10,7 @@ use std::{io, os::unix::fs::FileExt, path::Path};
 pub(super) const NAME: &str = "nbdroot";
 
 /// Zeros are written in pieces of this size where the file system cannot make holes.
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// An image file that clients read and write.
 ///

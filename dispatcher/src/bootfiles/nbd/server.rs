@@ -231,7 +231,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Serving<'_, S> {
             let piece = &mut self.buffer[..left.min(CHUNK)];
             within(self.patience, self.stream.read_exact(piece)).await?;
             if done.is_ok() {
-                done = self.export.write(piece, offset).map_err(failure);
+                done = self
+                    .export
+                    .write(piece, offset)
+                    .map_err(|error| failure(&error));
             }
             left -= piece.len();
             offset = offset.saturating_add(piece.len() as u64);
@@ -247,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Serving<'_, S> {
         if !self.export.has(request.offset, request.length) {
             return Err(Failure::NoSpace);
         }
-        change(self.export, request.offset, request.length).map_err(failure)
+        change(self.export, request.offset, request.length).map_err(|error| failure(&error))
     }
 
     fn check(&self, request: &Request, beyond: Failure) -> Result<(), Failure> {
@@ -262,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Serving<'_, S> {
     }
 }
 
-fn failure(error: io::Error) -> Failure {
+fn failure(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Failure::NoSpace,
         _ => Failure::Io,
