@@ -149,6 +149,7 @@ fn common_placeholders(builder: &Builder<'_, '_>, method: &str) -> Vec<(String, 
     let mut all = vec![
         ("SERVER_IP", server()),
         ("TFTP_PORT", Placeholder::TftpPort),
+        ("HTTP_PORT", Placeholder::HttpPort),
         ("PRESEED_CONFIG", file("preseed")),
         ("PRESEED_LOCAL", Placeholder::Nothing),
         ("DTB", file("dtb")),
@@ -167,6 +168,10 @@ fn common_placeholders(builder: &Builder<'_, '_>, method: &str) -> Vec<(String, 
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect::<Vec<_>>();
+    if deployed.is_some_and(|deployed| deployed.nbd) {
+        all.push(("NBDSERVERIP".to_owned(), server()));
+        all.push(("NBDSERVERPORT".to_owned(), Placeholder::NbdPort));
+    }
     all.extend(overlay_labels(builder).map(|label| {
         let value = Placeholder::File(label.to_owned());
         (label.to_uppercase(), value)

@@ -100,6 +100,8 @@ fn summary(action: &Action) -> String {
         Step::DeployDeviceEnv { .. } => "remember the variables to set on the device",
         Step::ApplyOverlayGuest { .. } => "make an image with the overlay for the emulator",
         Step::TftpDeploy { .. } => "fetch and prepare files for a boot loader",
+        Step::NbdDeploy => "fetch files for a boot loader, and an image to serve",
+        Step::NbdServer(_) => "serve the image as a network block device",
         Step::ExtractRamdisk(_) => "take the header off the ramdisk, where it has one",
         Step::InstallModules { .. } => "put the modules into the ramdisk",
         Step::ApplyOverlayTftp { .. } => "put the overlay where the booted system finds it",

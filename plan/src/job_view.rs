@@ -43,6 +43,8 @@ pub(crate) struct Deployed {
     pub(crate) guest: bool,
     /// Labels of the files that a boot loader can fetch.
     pub(crate) boot_files: Vec<String>,
+    /// Whether an image is served as a network block device.
+    pub(crate) nbd: bool,
     /// The type of the kernel: `image`, `uimage`, `zimage`.
     pub(crate) kernel_type: Option<String>,
 }

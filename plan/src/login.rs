@@ -71,10 +71,19 @@ pub(crate) fn overlay_unpack(builder: &mut Builder<'_, '_>, boot: &Boot) {
     let Some(transfer) = &boot.transfer_overlay else {
         return;
     };
+    if transfer.method == "http" && transfer.download_command.is_none() {
+        let problem = builder
+            .cursor()
+            .problem("`transfer_overlay` by http needs a command that fetches a URL")
+            .with_hint("set `download_command`, `wget`");
+        builder.report(problem);
+    }
+    let server = builder.view().facts.dispatcher_ip.clone();
     builder.add(Spec::new(
         "overlay-unpack",
         Step::OverlayUnpack(TransferOverlay {
             method: transfer.method.clone(),
+            server,
             download_command: transfer.download_command.clone(),
             unpack_command: transfer.unpack_command.clone(),
         }),

@@ -86,6 +86,11 @@ pub enum Step {
         header: Option<netboot::ImageHeader>,
     },
 
+    /// `nbd-deploy`: its files go where boot loaders fetch them.
+    NbdDeploy,
+    /// `xnbd-server-deploy`: serve the image as a network block device.
+    NbdServer(netboot::NbdServer),
+
     // boot
     /// `bootloader-overlay`.
     BootloaderOverlay(Box<netboot::BootloaderOverlay>),
@@ -329,6 +334,8 @@ pub struct Credentials {
 pub struct TransferOverlay {
     /// `http`, `nfs` or `zmodem`.
     pub method: String,
+    /// The address by which the device reaches this host.
+    pub server: String,
     /// Typed to fetch it.
     pub download_command: Option<String>,
     /// Typed to unpack it.

@@ -76,7 +76,12 @@ pub async fn run(
             deploy::tftp::compress_ramdisk(&step, header.as_ref(), context).await
         }
 
-        Step::BootloaderOverlay(overlay) => boot::bootloader::fill_in(&step, overlay, context),
+        Step::NbdDeploy => deploy::tftp::begin(&step, context).await,
+        Step::NbdServer(server) => deploy::nbd::serve(&step, server, context).await,
+
+        Step::BootloaderOverlay(overlay) => {
+            boot::bootloader::fill_in(&step, overlay, context).await
+        }
         Step::BootloaderInterrupt(interrupt) => {
             boot::bootloader::interrupt(&step, interrupt, context).await
         }
@@ -97,7 +102,7 @@ pub async fn run(
         Step::ExportDeviceEnv { shell_file } => {
             boot::shell::export_environment(&step, shell_file, context).await
         }
-        Step::OverlayUnpack(_) => Err(unsupported("transfer_overlay")),
+        Step::OverlayUnpack(transfer) => boot::transfer::unpack(&step, transfer, context).await,
 
         Step::TestShell(shell) => test::shell::run(&step, shell, context).await,
         Step::Interactive(interactive) => test::interactive::run(&step, interactive, context).await,

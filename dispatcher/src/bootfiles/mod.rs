@@ -4,7 +4,10 @@
 //! and nothing outside that directory. What was loaded, by whom and how fast is told to the job's
 //! log, so that a boot that went wrong can say where.
 
+mod connections;
+pub mod http;
 pub mod image_header;
+pub mod nbd;
 mod root;
 pub mod tftp;
 mod transfers;

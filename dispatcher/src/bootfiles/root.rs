@@ -21,6 +21,8 @@ const LONGEST_PATH: usize = 512;
 pub struct Root {
     directory: OwnedFd,
     path: PathBuf,
+    /// What paths have to begin with.
+    prefix: Option<String>,
 }
 
 /// Why a file is not served. Its text tells a client nothing of the host.
@@ -49,7 +51,24 @@ impl Root {
             let reason = io::Error::from(errno);
             io::Error::new(reason.kind(), format!("{}: {reason}", path.display()))
         })?;
-        Ok(Self { directory, path })
+        Ok(Self {
+            directory,
+            path,
+            prefix: None,
+        })
+    }
+
+    /// Serves what is in the directory `name` of `path`, under the paths that it has in `path`:
+    /// that of a job among those of others.
+    ///
+    /// # Errors
+    /// When it is no directory that can be opened.
+    pub fn one_of(path: &Path, name: &str) -> io::Result<Self> {
+        let root = Self::new(path.join(name))?;
+        Ok(Self {
+            prefix: Some(format!("{name}/")),
+            ..root
+        })
     }
 
     /// Where it is.
@@ -63,6 +82,8 @@ impl Root {
     /// See [`NotServed`].
     pub fn open(&self, path: &str) -> Result<(std::fs::File, u64), NotServed> {
         let path = path.trim_start_matches('/');
+        let prefix = self.prefix.as_deref().unwrap_or_default();
+        let path = path.strip_prefix(prefix).ok_or(NotServed::Missing)?;
         if path.is_empty() || path.len() > LONGEST_PATH || path.contains('\0') {
             return Err(NotServed::Missing);
         }
@@ -100,6 +121,11 @@ mod tests {
         symlink(outside.path().join("secret"), inside.join("absolute")).unwrap();
         symlink("dir/kernel", inside.join("link")).unwrap();
         symlink("/proc/self/exe", inside.join("magic")).unwrap();
+        let one = Root::one_of(&inside, "dir").unwrap();
+        assert_eq!(one.open("/dir/kernel").unwrap().1, 6);
+        for bad in ["kernel", "link", "dir/../link", "dir//etc/passwd", "dir/"] {
+            assert!(one.open(bad).is_err(), "{bad}");
+        }
         let root = Root::new(&inside).unwrap();
         for good in [
             "dir/kernel",

@@ -1,84 +1,153 @@
-//! The files of a job that boot loaders fetch, and who hands them out.
+//! The files of a job that boards fetch over the network, and who hands them out.
 //!
 //! A deploy puts its files below a root, in a directory named after the job. They are served by a
 //! TFTP server of our own, which begins with the first such deploy and ends with the job, or by one
-//! that serves the root already (tftpd-hpa).
+//! that serves the root already (tftpd-hpa). HTTP and block devices are served by us, from when
+//! something needs them.
+
+mod service;
+
+pub use service::{Services, Tftp};
 
 use super::{Undos, context::make_directory, fault};
 use crate::bootfiles::{
-    Report, Root, Transfers,
-    tftp::{Limits, PORT, TftpServer},
+    Protocol, Report, Root, Transfers,
+    http::{self, HttpServer},
+    nbd::{self, Export, NbdServer},
+    tftp::{self, PORT, TftpServer},
 };
-use job::{Fault, JobId};
+use job::{Fault, JobId, Namespace};
+use service::{Running, cannot_serve, nbd_ports};
 use std::{
-    io,
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::sync::mpsc;
 use wire::journal::Undo;
 
 /// Transfers that nobody has logged yet; further ones are not told. A boot fetches some ten files.
 const UNTOLD: usize = 1000;
 
-/// Who serves boot files by TFTP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tftp {
-    /// We do, on this address, which answers come from as well.
-    Own(SocketAddr),
-    /// Somebody else does, from this directory.
-    Directory(PathBuf),
-}
-
-impl Default for Tftp {
-    fn default() -> Self {
-        Self::Own(SocketAddr::from(([127, 0, 0, 1], PORT)))
-    }
-}
-
 /// The boot files of a job.
 pub struct BootFiles {
-    service: Tftp,
+    services: Services,
     job: JobId,
     /// The root that paths of boot commands are relative to; known with the first deploy.
     root: Option<PathBuf>,
-    server: Option<Server>,
-}
-
-struct Server {
-    address: SocketAddr,
-    reports: mpsc::Receiver<Report>,
+    tftp: Option<Running>,
+    http: Option<Running>,
+    /// The image of each namespace.
+    nbd: BTreeMap<Namespace, Running>,
     transfers: Transfers,
+    ended: mpsc::Receiver<Report>,
     /// How many transfers there were when the boot that runs began.
     before: usize,
-    task: AbortHandle,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 impl BootFiles {
     /// The boot files of a job; nothing is served yet.
-    pub fn new(service: Tftp, job: JobId) -> Self {
+    pub fn new(services: Services, job: JobId) -> Self {
+        let (tell, ended) = mpsc::channel(UNTOLD);
         Self {
-            service,
+            services,
             job,
             root: None,
-            server: None,
+            tftp: None,
+            http: None,
+            nbd: BTreeMap::new(),
+            // A full channel loses the line of the log, not the transfer.
+            transfers: Transfers::new(move |report| drop(tell.try_send(report))),
+            ended,
+            before: 0,
         }
     }
 
-    /// Sees to it that files are served, and gives the directory of this job below the root.
-    /// Must be called inside a tokio runtime.
+    /// Sees to it that files are served by TFTP, and gives the directory of this job below the
+    /// root. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// When our server cannot have its port, or the directory cannot be made.
     pub async fn directory(&mut self, work_dir: &Path, undos: &Undos) -> Result<PathBuf, Fault> {
-        let root = match &self.service {
+        let (root, directory) = self.make(work_dir, undos)?;
+        if let (Tftp::Own(address), None) = (&self.services.tftp, &self.tftp) {
+            let cannot = |error| cannot_serve("TFTP", *address, &error);
+            let served = Arc::new(Root::new(&root).map_err(|error| fault::of_io(&error))?);
+            let limits = tftp::Limits::default();
+            let server = TftpServer::bind(*address, served, limits, self.transfers.clone());
+            let server = server.await.map_err(cannot)?;
+            let address = server.local_address().map_err(cannot)?;
+            let root = root.display();
+            undos
+                .log()
+                .debug(format!("Serving {root} by TFTP at {address}"));
+            self.tftp = Some(Running::new(address, server.serve()));
+        }
+        Ok(directory)
+    }
+
+    /// Sees to it that files are served by HTTP, and gives the directory of this job. Whatever
+    /// else is below the root, only this job's files are served.
+    ///
+    /// # Errors
+    /// When there is no port, or the directory cannot be made.
+    pub async fn serve_http(&mut self, work_dir: &Path, undos: &Undos) -> Result<PathBuf, Fault> {
+        let (root, directory) = self.make(work_dir, undos)?;
+        if self.http.is_none() {
+            let address = self.services.http;
+            let cannot = |error| cannot_serve("HTTP", address, &error);
+            let served = Root::one_of(&root, self.job.as_str());
+            let served = Arc::new(served.map_err(|error| fault::of_io(&error))?);
+            let limits = http::Limits::default();
+            let server = HttpServer::bind(address, served, limits, self.transfers.clone());
+            let server = server.await.map_err(cannot)?;
+            let address = server.local_address().map_err(cannot)?;
+            let shown = directory.display();
+            undos
+                .log()
+                .debug(format!("Serving {shown} by HTTP at {address}"));
+            self.http = Some(Running::new(address, server.serve()));
+        }
+        Ok(directory)
+    }
+
+    /// Serves an image, which must be the job's own copy, as a block device, in place of the
+    /// namespace's former one. The address is that which boards connect to.
+    ///
+    /// # Errors
+    /// When there is no port, or the image cannot be written to.
+    pub async fn serve_nbd(
+        &mut self,
+        namespace: &Namespace,
+        image: &Path,
+        port: Option<u16>,
+    ) -> Result<SocketAddr, Fault> {
+        if let Some(former) = self.nbd.remove(namespace) {
+            former.stop().await;
+        }
+        let mut address = self.services.nbd;
+        let mut last = None;
+        for port in nbd_ports(address.port(), port) {
+            address.set_port(port);
+            let export = Export::open(image).map_err(|error| fault::of_io(&error))?;
+            let limits = nbd::Limits::default();
+            let bound = NbdServer::bind(address, export, limits, self.transfers.clone()).await;
+            match bound.and_then(|server| Ok((server.local_address()?, server))) {
+                Ok((address, server)) => {
+                    let running = Running::new(address, server.serve());
+                    self.nbd.insert(namespace.clone(), running);
+                    return Ok(address);
+                }
+                Err(error) => last = Some(cannot_serve("NBD", address, &error)),
+            }
+        }
+        Err(last.unwrap_or_else(|| Fault::bug("no port was tried for NBD")))
+    }
+
+    /// Makes the job's directory below the root, and gives both.
+    fn make(&mut self, work_dir: &Path, undos: &Undos) -> Result<(PathBuf, PathBuf), Fault> {
+        let root = match &self.services.tftp {
             Tftp::Own(_) => work_dir.join("boot-files"),
             Tftp::Directory(directory) => directory.clone(),
         };
@@ -90,15 +159,7 @@ impl BootFiles {
         }
         make_directory(&directory)?;
         self.root = Some(root.clone());
-        if let (Tftp::Own(address), None) = (&self.service, &self.server) {
-            let server = start(*address, &root).await?;
-            let (address, root) = (server.address, root.display());
-            undos
-                .log()
-                .debug(format!("Serving {root} by TFTP at {address}"));
-            self.server = Some(server);
-        }
-        Ok(directory)
+        Ok((root, directory))
     }
 
     /// The path of a file that a board asks for.
@@ -107,19 +168,25 @@ impl BootFiles {
         Some(below.to_string_lossy().into_owned())
     }
 
-    /// The port that boards ask.
+    /// The port that boards ask by TFTP.
     pub fn port(&self) -> u16 {
-        let own = self.server.as_ref();
-        own.map_or(PORT, |server| server.address.port())
+        let own = self.tftp.as_ref();
+        own.map_or(PORT, |running| running.address.port())
     }
 
-    /// The next transfer that ended; waits for ever where we serve nothing. Cancel-safe.
+    /// The port that boards ask by HTTP, once we serve there.
+    pub fn http_port(&self) -> Option<u16> {
+        Some(self.http.as_ref()?.address.port())
+    }
+
+    /// The port of a namespace's block device.
+    pub fn nbd_port(&self, namespace: &Namespace) -> Option<u16> {
+        Some(self.nbd.get(namespace)?.address.port())
+    }
+
+    /// The next transfer that ended; waits for ever where none comes. Cancel-safe.
     pub async fn next_report(&mut self) -> Report {
-        let next = match &mut self.server {
-            Some(server) => server.reports.recv().await,
-            None => None,
-        };
-        match next {
+        match self.ended.recv().await {
             Some(report) => report,
             None => std::future::pending().await,
         }
@@ -127,68 +194,33 @@ impl BootFiles {
 
     /// A boot begins: what was loaded before says nothing of it.
     pub fn begin_boot(&mut self) {
-        if let Some(server) = &mut self.server {
-            server.before = server.transfers.reports().len();
-        }
+        self.before = self.transfers.reports().len();
     }
 
-    /// The transfers of this boot, also those that go on.
+    /// The files that were loaded in this boot, also those that still are. A block device is never
+    /// loaded to its end.
     pub fn of_this_boot(&self) -> Vec<Report> {
-        self.server.as_ref().map_or_else(Vec::new, |server| {
-            let reports = server.transfers.reports();
-            reports.into_iter().skip(server.before).collect()
-        })
+        let reports = self.transfers.reports().into_iter().skip(self.before);
+        reports
+            .filter(|report| report.protocol != Protocol::Nbd)
+            .collect()
     }
 
     /// A transfer that has ended and was not told yet.
     pub fn try_next_report(&mut self) -> Option<Report> {
-        self.server.as_mut()?.reports.try_recv().ok()
+        self.ended.try_recv().ok()
     }
-}
 
-async fn start(address: SocketAddr, root: &Path) -> Result<Server, Fault> {
-    let root = Arc::new(Root::new(root).map_err(|error| fault::of_io(&error))?);
-    let (ended, reports) = mpsc::channel(UNTOLD);
-    // A full channel loses the line of the log, not the transfer.
-    let transfers = Transfers::new(move |report| drop(ended.try_send(report)));
-    let server = TftpServer::bind(address, root, Limits::default(), transfers.clone()).await;
-    let server = server.map_err(|error| cannot_serve(address, &error))?;
-    let address = server
-        .local_address()
-        .map_err(|error| cannot_serve(address, &error))?;
-    let task = tokio::spawn(async move {
-        // A socket that fails for good shows as a board that gets nothing.
-        let _ = server.serve().await;
-    });
-    Ok(Server {
-        address,
-        reports,
-        transfers,
-        before: 0,
-        task: task.abort_handle(),
-    })
-}
-
-fn cannot_serve(address: SocketAddr, error: &io::Error) -> Fault {
-    let message = format!("cannot serve boot files by TFTP at {address}: {error}");
-    let hint = match error.kind() {
-        io::ErrorKind::PermissionDenied => format!(
-            "ports below 1024 need a capability: `sudo setcap cap_net_bind_service=+ep {}`; or \
-             give another port (--tftp ADDRESS:PORT), which boot commands name as {{TFTP_PORT}}",
-            std::env::current_exe().map_or_else(
-                |_| "pumice".to_owned(),
-                |program| program.display().to_string()
-            )
-        ),
-        io::ErrorKind::AddrInUse => {
-            "another TFTP server runs: name the directory that it serves (--tftp DIRECTORY)"
-                .to_owned()
+    /// Ends all servers. Gives the transfers that had not come to an end: block devices, mostly,
+    /// whose boards were switched off.
+    pub async fn stop(&mut self) -> Vec<Report> {
+        let reports = self.transfers.reports().into_iter();
+        let unfinished = reports.filter(|report| report.outcome.is_none()).collect();
+        let running = [self.tftp.take(), self.http.take()];
+        let images = std::mem::take(&mut self.nbd);
+        for running in running.into_iter().flatten().chain(images.into_values()) {
+            running.stop().await;
         }
-        io::ErrorKind::AddrNotAvailable => {
-            "this host does not have that address: give the one to listen on (--tftp ADDRESS:PORT)"
-                .to_owned()
-        }
-        _ => "give another address (--tftp ADDRESS:PORT)".to_owned(),
-    };
-    Fault::configuration(message).with_hint(hint)
+        unfinished
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::{
     JobLog, Undos,
-    boot_files::{BootFiles, Tftp},
-    consoles::Consoles,
+    boot_files::{BootFiles, Services},
+    consoles::{Consoles, Wait},
     fetches::Fetches,
 };
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
         boot::{bootloader::REFUSED, diagnosis},
         test::follow::Follower,
     },
+    expect::Found,
     overlay::{FetchedDefinition, OverlayBuilder},
 };
 use hal::process::CommandLine;
@@ -39,8 +40,8 @@ pub struct JobFacts {
     pub command_environment: Vec<(String, String)>,
     /// A directory of this job alone, made by the runner and removed at its end.
     pub work_dir: PathBuf,
-    /// Who serves boot files by TFTP.
-    pub tftp: Tftp,
+    /// Who serves boot files.
+    pub services: Services,
 }
 
 /// State that actions of one job share.
@@ -126,7 +127,7 @@ impl Context {
     /// A context without namespaces yet.
     pub fn new(job: JobFacts, log: JobLog, undos: Undos, fetches: Fetches) -> Self {
         let consoles = Consoles::new(log.clone(), undos.clone());
-        let boot_files = BootFiles::new(job.tftp.clone(), job.id.clone());
+        let boot_files = BootFiles::new(job.services.clone(), job.id.clone());
         Self {
             boot_files,
             job,
@@ -206,6 +207,22 @@ impl Context {
             self.log.error(format!("the boot failed: {sentence}"));
             fault.diagnosis = Some(sentence);
             fault.console = found.lines;
+        }
+    }
+
+    /// Waits for a pattern on a console, and logs the transfers of boot files that end meanwhile.
+    pub async fn wait_while_serving(
+        &mut self,
+        namespace: &Namespace,
+        wait: Wait<'_>,
+    ) -> Result<Found, Fault> {
+        let waiting = self.consoles.wait(namespace, wait);
+        tokio::pin!(waiting);
+        loop {
+            tokio::select! {
+                found = &mut waiting => return found,
+                report = self.boot_files.next_report() => self.log.info(report.to_string()),
+            }
         }
     }
 

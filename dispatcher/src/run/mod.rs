@@ -18,7 +18,7 @@ mod patterns;
 mod preflight;
 mod undo;
 
-pub use boot_files::Tftp;
+pub use boot_files::{Services, Tftp};
 pub use context::{Context, JobFacts, NamespaceState, PowerOff};
 pub use executor::{Executor, Extra, Failure, is_lab_fault};
 pub use joblog::JobLog;
@@ -132,6 +132,10 @@ async fn finalize(
         }
     }
     context.consoles.close_all("the job is over").await;
+    context.log_transfers();
+    for report in context.boot_files.stop().await {
+        context.log.info(report.to_string());
+    }
     context.log.info("Cleaning after the job");
     result.map_err(|fault| Fault {
         message: format!("Failed to clean after job: {}", fault.message),

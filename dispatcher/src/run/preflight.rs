@@ -58,7 +58,9 @@ impl<'p> Needs<'p> {
         self.faults.extend(super::patterns::faults(&action.step));
         match &action.step {
             Step::Unsupported { what } => self.refuse(what),
-            Step::OverlayUnpack(_) => self.refuse("transfer_overlay"),
+            Step::OverlayUnpack(transfer) if transfer.method != "http" => {
+                self.refuse(&format!("transfer_overlay by {}", transfer.method));
+            }
             Step::Download(download) => self.downloads.push(download),
             Step::ExecuteQemu(qemu) if qemu.docker.is_some() => {
                 self.refuse("boot qemu in docker");

@@ -21,10 +21,7 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>) -> Planned {
         .at(&["tftp_size_limit"])
         .and_then(|limit| limit.as_text()?.parse().ok())
         .unwrap_or(SIZE_LIMIT);
-    let namespace = builder.namespace().clone();
-    let deployed = builder.state().deployed_mut(&namespace);
-    deployed.boot_files.clear();
-    deployed.kernel_type = None;
+    begin(builder);
     let step = Step::TftpDeploy { size_limit };
     builder.nest(Spec::new("tftp-deploy", step), |builder| {
         overlay_tree::add_if_needed(builder)?;
@@ -33,6 +30,15 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>) -> Planned {
         device_env_if_needed(builder);
         Ok(())
     })
+}
+
+/// Forgets what an earlier deploy of the namespace left for boot loaders.
+pub(super) fn begin(builder: &mut Builder<'_, '_>) {
+    let namespace = builder.namespace().clone();
+    let deployed = builder.state().deployed_mut(&namespace);
+    deployed.boot_files.clear();
+    deployed.kernel_type = None;
+    deployed.nbd = false;
 }
 
 fn downloads(builder: &mut Builder<'_, '_>, block: &Cursor<'_>) -> Planned {
@@ -62,7 +68,11 @@ fn downloads(builder: &mut Builder<'_, '_>, block: &Cursor<'_>) -> Planned {
 }
 
 /// Fetches a file that boot commands may name.
-fn fetch(builder: &mut Builder<'_, '_>, label: &str, file: Option<Cursor<'_>>) -> Planned {
+pub(super) fn fetch(
+    builder: &mut Builder<'_, '_>,
+    label: &str,
+    file: Option<Cursor<'_>>,
+) -> Planned {
     let Some(file) = file else { return Ok(()) };
     let namespace = builder.namespace().clone();
     let deployed = builder.state().deployed_mut(&namespace);

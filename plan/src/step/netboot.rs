@@ -40,6 +40,15 @@ pub struct PrepareKernel {
     pub header: Option<ImageHeader>,
 }
 
+/// `xnbd-server-deploy`: serve an image as a network block device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NbdServer {
+    /// The label under which the image was downloaded.
+    pub label: String,
+    /// The port that the job wants, `None` for a free one.
+    pub port: Option<u16>,
+}
+
 /// `bootloader-overlay`: the commands, and what stands for their placeholders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BootloaderOverlay {
@@ -66,6 +75,10 @@ pub enum Placeholder {
     ExtraFiles,
     /// The port that our TFTP server has.
     TftpPort,
+    /// The port that our HTTP server has.
+    HttpPort,
+    /// The port at which the deploy's image is served as a block device.
+    NbdPort,
 }
 
 /// `bootloader-interrupt`: how the boot loader is kept from booting by itself.

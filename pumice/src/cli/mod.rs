@@ -10,7 +10,7 @@ pub(crate) use hardware::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dispatcher::{bootfiles::tftp::PORT, run::Tftp};
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{AddrParseError, SocketAddr},
     path::PathBuf,
 };
 
@@ -145,6 +145,15 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "ADDRESS[:PORT]|DIR", value_parser = tftp)]
     pub(crate) tftp: Option<Tftp>,
 
+    /// Serve boot files and overlays by HTTP here [default: a free port of --dispatcher-ip]
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = address)]
+    pub(crate) http: Option<SocketAddr>,
+
+    /// Serve images as network block devices here [default: the job's port of --dispatcher-ip, or
+    /// a free one]
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = address)]
+    pub(crate) nbd: Option<SocketAddr>,
+
     /// Exit with 1 when a test case failed, although the job is complete
     #[arg(long)]
     pub(crate) fail_on_test: bool,
@@ -152,16 +161,22 @@ pub(crate) struct RunArguments {
 
 /// "192.0.2.1", "192.0.2.1:6969", "[fe80::1]:69", "/srv/tftp".
 fn tftp(text: &str) -> Result<Tftp, String> {
-    let address = text.parse().or_else(|_| {
-        let host: Result<IpAddr, _> = text.parse();
-        host.map(|host| SocketAddr::new(host, PORT))
-    });
-    if let Ok(address) = address {
+    if let Ok(address) = address_with_default(text, PORT) {
         return Ok(Tftp::Own(address));
     }
     let directory = fs_err::canonicalize(text)
         .map_err(|error| format!("it is neither an address nor a directory: {error}"))?;
     Ok(Tftp::Directory(directory))
+}
+
+/// An address, and a free port where none is given.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    address_with_default(text, 0).map_err(|error| error.to_string())
+}
+
+fn address_with_default(text: &str, port: u16) -> Result<SocketAddr, AddrParseError> {
+    text.parse()
+        .or_else(|_| Ok(SocketAddr::new(text.parse()?, port)))
 }
 
 const RUN_EXAMPLES: &str = "Examples:

@@ -10,14 +10,12 @@ use crate::{
     signals::Signals,
 };
 use dispatcher::{
-    bootfiles::tftp::PORT,
     download::{CacheOptions, Downloader, DownloaderOptions},
     journal::{JOURNAL_FILE, Journal, JournalError, Summary, unix_micros},
-    run::{self, JobFacts, JobLog, Tftp},
+    run::{self, JobFacts, JobLog, Services},
 };
 use job::{Fault, JobId, id::DeviceName};
 use std::{
-    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -152,18 +150,19 @@ fn facts(arguments: &RunArguments, planned: &Planned, output: &Path) -> JobFacts
         device_type: planned.device.device_type.clone(),
         command_environment: environment,
         work_dir: output.join("tmp"),
-        tftp: tftp(arguments),
+        services: services(arguments),
     }
 }
 
 /// As the command line says; else the address that boards reach us by, where it is one of ours.
-fn tftp(arguments: &RunArguments) -> Tftp {
-    let of_dispatcher = || {
-        let address: IpAddr = arguments.device.dispatcher_ip.parse().ok()?;
-        Some(Tftp::Own(SocketAddr::new(address, PORT)))
-    };
-    let wanted = arguments.tftp.clone();
-    wanted.or_else(of_dispatcher).unwrap_or_default()
+fn services(arguments: &RunArguments) -> Services {
+    let address = arguments.device.dispatcher_ip.parse();
+    let default = address.map_or_else(|_| Services::default(), Services::at);
+    Services {
+        tftp: arguments.tftp.clone().unwrap_or(default.tftp),
+        http: arguments.http.unwrap_or(default.http),
+        nbd: arguments.nbd.unwrap_or(default.nbd),
+    }
 }
 
 fn secrets(planned: &Planned) -> Vec<String> {

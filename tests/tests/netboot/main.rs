@@ -4,6 +4,8 @@
 
 mod bench;
 mod failures;
+mod nbd;
 mod retries;
+mod transfer;
 mod uboot;
 mod x86;

@@ -23,11 +23,17 @@ const ECHO_LENGTH: usize = 12;
 const ECHO_WITHIN: Duration = Duration::from_secs(2);
 
 /// `bootloader-overlay`
-pub fn fill_in(
+pub async fn fill_in(
     step: &StepRun<'_>,
     overlay: &BootloaderOverlay,
     context: &mut Context,
 ) -> Result<Extra, Fault> {
+    let mut commands = overlay.commands.iter();
+    if commands.any(|command| command.contains("{HTTP_PORT}")) {
+        let work_dir = context.job.work_dir.clone();
+        let undos = &context.undos;
+        context.boot_files.serve_http(&work_dir, undos).await?;
+    }
     let values: Vec<(String, Option<String>)> = overlay
         .placeholders
         .iter()
@@ -63,7 +69,8 @@ pub fn fill_in(
 
 /// What stands for a placeholder; `None` leaves out the lines that need it.
 fn value(step: &StepRun<'_>, placeholder: &Placeholder, context: &Context) -> Option<String> {
-    let state = context.namespaces.get(&step.action.namespace);
+    let namespace = &step.action.namespace;
+    let state = context.namespaces.get(namespace);
     match placeholder {
         Placeholder::Text(text) => Some(text.clone()),
         Placeholder::Nothing => None,
@@ -73,6 +80,8 @@ fn value(step: &StepRun<'_>, placeholder: &Placeholder, context: &Context) -> Op
             context.boot_files.path_of(&directory)
         }
         Placeholder::TftpPort => Some(context.boot_files.port().to_string()),
+        Placeholder::HttpPort => Some(context.boot_files.http_port()?.to_string()),
+        Placeholder::NbdPort => Some(context.boot_files.nbd_port(namespace)?.to_string()),
     }
 }
 
@@ -269,14 +278,9 @@ async fn wait_for(
 ) -> Result<Found, Fault> {
     step.log_wait(expected, context);
     let wait: Wait<'_> = step.wait(patterns, expected);
-    let waiting = context.consoles.wait(step.console_namespace(), wait);
-    tokio::pin!(waiting);
-    loop {
-        tokio::select! {
-            found = &mut waiting => return found,
-            report = context.boot_files.next_report() => context.log.info(report.to_string()),
-        }
-    }
+    context
+        .wait_while_serving(step.console_namespace(), wait)
+        .await
 }
 
 #[cfg(test)]

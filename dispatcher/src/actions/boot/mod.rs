@@ -7,3 +7,4 @@ pub mod login;
 pub mod qemu;
 pub mod reset;
 pub mod shell;
+pub mod transfer;

@@ -5,6 +5,8 @@ use crate::{
     run::{Context, Extra},
 };
 use job::{Fault, python::text_repr};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Presses Enter and waits for the shell to answer with a prompt.
 pub async fn expect(
@@ -80,16 +82,29 @@ pub async fn run_checked(
     context: &mut Context,
 ) -> Result<(), Fault> {
     /// LAVA 2026.07 waits this long for the return code.
-    const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+    const TIMEOUT: Duration = Duration::from_secs(15);
+    run_checked_within(step, command, Some(TIMEOUT), context).await
+}
+
+/// As [`run_checked`], for commands that may take their time: as long as the action's connection
+/// allows, where no other time is given.
+pub async fn run_checked_within(
+    step: &StepRun<'_>,
+    command: &str,
+    within: Option<Duration>,
+    context: &mut Context,
+) -> Result<(), Fault> {
     let namespace = step.console_namespace();
     let line = format!(r#"{command} ; printf "<LAVA_SIGNAL_RETRUNCODE $?>\n""#);
     context.consoles.send_line(namespace, &line).await?;
     let expected = [r"<LAVA_SIGNAL_RETRUNCODE (?P<code>\d+)>"];
     let patterns = compile(&expected)?;
     let mut wait = step.wait(&patterns, &[command]);
-    wait.until = Some(tokio::time::Instant::now() + TIMEOUT);
+    if let Some(within) = within {
+        wait.until = Some(Instant::now() + within);
+    }
     wait.what = format!("the return code of {}", text_repr(command));
-    let found = context.consoles.wait(namespace, wait).await?;
+    let found = context.wait_while_serving(namespace, wait).await?;
     let code = group(&found, "code").unwrap_or_default();
     if code == "0" {
         return Ok(());

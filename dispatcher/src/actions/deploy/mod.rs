@@ -3,6 +3,7 @@
 pub mod append_overlays;
 pub mod download;
 pub mod guest;
+pub mod nbd;
 pub mod overlay;
 pub mod tftp;
 
