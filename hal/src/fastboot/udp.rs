@@ -5,14 +5,18 @@
 //! the device answers a repeated one as it did before. Whoever wants to read asks with an empty
 //! packet.
 
+mod patience;
+
 use super::{
     target::Address,
     transport::{Transport, connect_until},
 };
 use crate::error::{ErrorKind, HalError};
 use async_trait::async_trait;
+use patience::Patience;
 use std::{io, time::Duration};
 use tokio::{
+    io::Interest,
     net::{UdpSocket, lookup_host},
     time::{Instant, sleep, timeout},
 };
@@ -31,9 +35,6 @@ pub const VERSION: u16 = 1;
 
 /// More of the message follows.
 pub const CONTINUATION: u8 = 1;
-
-/// How long to wait for an answer before the packet is sent again: at first, and at most.
-const RESEND: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
 
 /// After this long without an answer the device is gone. Bootloaders are silent while they write.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -153,6 +154,7 @@ impl UdpTransport {
             name: self.description.clone(),
             sequence: 0,
             payload: MIN_PACKET - HEADER,
+            patience: Patience::new(),
             out: Vec::with_capacity(MAX_PACKET),
             input: vec![0; MAX_PACKET],
         };
@@ -210,6 +212,7 @@ struct Link {
     sequence: u16,
     /// How much of a message goes into a packet.
     payload: usize,
+    patience: Patience,
     out: Vec<u8>,
     input: Vec<u8>,
 }
@@ -292,13 +295,17 @@ impl Link {
         };
         packet.write_to(&mut self.out);
         let start = Instant::now();
-        let mut patience = RESEND.0;
+        let mut repeated = false;
         loop {
+            self.expect_nothing_old();
             let sent = self.socket.send(&self.out).await;
             sent.map_err(|error| HalError::from_io("send to", &self.name, error))?;
             // What arrives late or twice must not prolong the wait.
-            if let Ok(answer) = timeout(patience, self.matching(id)).await {
+            if let Ok(answer) = timeout(self.patience.wait(), self.matching(id)).await {
                 let answer = answer?;
+                if !repeated {
+                    self.patience.answered(start.elapsed());
+                }
                 if id != PacketId::Query {
                     self.sequence = self.sequence.wrapping_add(1);
                 }
@@ -312,8 +319,17 @@ impl Link {
                 );
                 return Err(HalError::new(ErrorKind::Closed, &self.name, message));
             }
-            patience = (patience * 2).min(RESEND.1);
+            repeated = true;
+            self.patience.unanswered();
         }
+    }
+
+    /// Spares the system call that would only find the socket empty. An answer to what is sent
+    /// after this is a new event for the runtime; what is in the socket already is read before it.
+    fn expect_nothing_old(&self) {
+        let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        // That it "fails" is its purpose: the runtime takes the socket for empty.
+        let _ = self.socket.try_io(Interest::READABLE, empty);
     }
 
     /// Waits for the answer to the packet that was just sent; drops all else.
@@ -364,30 +380,4 @@ impl Link {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn packets_are_read_as_they_were_written(
-            id in prop::sample::select(vec![
-                PacketId::Error, PacketId::Query, PacketId::Init, PacketId::Fastboot,
-            ]),
-            continues: bool,
-            sequence: u16,
-            data in proptest::collection::vec(any::<u8>(), 0..100),
-        ) {
-            let packet = Packet { id, continues, sequence, data: &data };
-            let mut bytes = Vec::new();
-            packet.write_to(&mut bytes);
-            prop_assert_eq!(Packet::parse(&bytes), Some(packet));
-        }
-
-        #[test]
-        fn any_bytes_are_a_packet_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
-            let expected = bytes.len() >= HEADER && bytes[0] < 4;
-            prop_assert_eq!(Packet::parse(&bytes).is_some(), expected);
-        }
-    }
-}
+mod tests;
