@@ -11,13 +11,20 @@ use super::{
     target::Address,
     transport::{Transport, connect_until},
 };
-use crate::error::{ErrorKind, HalError};
+use crate::{
+    error::{ErrorKind, HalError},
+    sys,
+};
 use async_trait::async_trait;
 use patience::Patience;
-use std::{io, time::Duration};
+use rustix::{
+    io::Errno,
+    net::{self, RecvFlags, SendFlags},
+};
+use std::{io, net::UdpSocket, os::fd::OwnedFd, time::Duration};
 use tokio::{
-    io::Interest,
-    net::{UdpSocket, lookup_host},
+    io::{Interest, unix::AsyncFd},
+    net::lookup_host,
     time::{Instant, sleep, timeout},
 };
 
@@ -147,8 +154,10 @@ impl UdpTransport {
         } else {
             "[::]:0"
         };
-        let socket = UdpSocket::bind(any).await.map_err(failed)?;
-        socket.connect(peer).await.map_err(failed)?;
+        let socket = UdpSocket::bind(any).map_err(failed)?;
+        socket.connect(peer).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        let socket = sys::watch(socket.into(), Interest::READABLE).map_err(failed)?;
         let mut link = Link {
             socket,
             name: self.description.clone(),
@@ -207,7 +216,9 @@ impl Transport for UdpTransport {
 /// A socket and where the conversation is.
 #[derive(Debug)]
 struct Link {
-    socket: UdpSocket,
+    /// Watched for what arrives only. Watched for both, as tokio's own sockets are, it would wake
+    /// us once more for each packet, to say that the packet has left.
+    socket: AsyncFd<OwnedFd>,
     name: String,
     sequence: u16,
     /// How much of a message goes into a packet.
@@ -298,8 +309,7 @@ impl Link {
         let mut repeated = false;
         loop {
             self.expect_nothing_old();
-            let sent = self.socket.send(&self.out).await;
-            sent.map_err(|error| HalError::from_io("send to", &self.name, error))?;
+            self.transmit()?;
             // What arrives late or twice must not prolong the wait.
             if let Ok(answer) = timeout(self.patience.wait(), self.matching(id)).await {
                 let answer = answer?;
@@ -327,15 +337,28 @@ impl Link {
     /// Spares the system call that would only find the socket empty. An answer to what is sent
     /// after this is a new event for the runtime; what is in the socket already is read before it.
     fn expect_nothing_old(&self) {
-        let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let empty = |_: &OwnedFd| Err::<(), _>(io::ErrorKind::WouldBlock.into());
         // That it "fails" is its purpose: the runtime takes the socket for empty.
         let _ = self.socket.try_io(Interest::READABLE, empty);
+    }
+
+    /// Sends the packet once. One for which the kernel has no room now is as good as lost.
+    fn transmit(&self) -> Result<(), HalError> {
+        match net::send(&self.socket, &self.out, SendFlags::NOSIGNAL) {
+            Ok(_) | Err(Errno::WOULDBLOCK) => Ok(()),
+            Err(error) => Err(HalError::from_io("send to", &self.name, error.into())),
+        }
     }
 
     /// Waits for the answer to the packet that was just sent; drops all else.
     async fn matching(&mut self, id: PacketId) -> Result<Answer, HalError> {
         loop {
-            let received = self.socket.recv(&mut self.input).await;
+            let input = &mut self.input;
+            let receive = |socket: &OwnedFd| {
+                let received = net::recv(socket, &mut *input, RecvFlags::empty());
+                received.map(|(length, _)| length).map_err(io::Error::from)
+            };
+            let received = self.socket.async_io(Interest::READABLE, receive).await;
             let length =
                 received.map_err(|error| HalError::from_io("hear from", &self.name, error))?;
             let Some(packet) = Packet::parse(&self.input[..length]) else {

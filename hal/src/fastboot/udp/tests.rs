@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use tokio::net::UdpSocket;
 
 proptest! {
     #[test]
