@@ -5,15 +5,26 @@
 //! the device answers a repeated one as it did before. Whoever wants to read asks with an empty
 //! packet.
 
+mod patience;
+
 use super::{
     target::Address,
     transport::{Transport, connect_until},
 };
-use crate::error::{ErrorKind, HalError};
+use crate::{
+    error::{ErrorKind, HalError},
+    sys,
+};
 use async_trait::async_trait;
-use std::{io, time::Duration};
+use patience::Patience;
+use rustix::{
+    io::Errno,
+    net::{self, RecvFlags, SendFlags},
+};
+use std::{io, net::UdpSocket, os::fd::OwnedFd, time::Duration};
 use tokio::{
-    net::{UdpSocket, lookup_host},
+    io::{Interest, unix::AsyncFd},
+    net::lookup_host,
     time::{Instant, sleep, timeout},
 };
 
@@ -31,9 +42,6 @@ pub const VERSION: u16 = 1;
 
 /// More of the message follows.
 pub const CONTINUATION: u8 = 1;
-
-/// How long to wait for an answer before the packet is sent again: at first, and at most.
-const RESEND: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
 
 /// After this long without an answer the device is gone. Bootloaders are silent while they write.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -146,13 +154,16 @@ impl UdpTransport {
         } else {
             "[::]:0"
         };
-        let socket = UdpSocket::bind(any).await.map_err(failed)?;
-        socket.connect(peer).await.map_err(failed)?;
+        let socket = UdpSocket::bind(any).map_err(failed)?;
+        socket.connect(peer).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        let socket = sys::watch(socket.into(), Interest::READABLE).map_err(failed)?;
         let mut link = Link {
             socket,
             name: self.description.clone(),
             sequence: 0,
             payload: MIN_PACKET - HEADER,
+            patience: Patience::new(),
             out: Vec::with_capacity(MAX_PACKET),
             input: vec![0; MAX_PACKET],
         };
@@ -205,11 +216,14 @@ impl Transport for UdpTransport {
 /// A socket and where the conversation is.
 #[derive(Debug)]
 struct Link {
-    socket: UdpSocket,
+    /// Watched for what arrives only. Watched for both, as tokio's own sockets are, it would wake
+    /// us once more for each packet, to say that the packet has left.
+    socket: AsyncFd<OwnedFd>,
     name: String,
     sequence: u16,
     /// How much of a message goes into a packet.
     payload: usize,
+    patience: Patience,
     out: Vec<u8>,
     input: Vec<u8>,
 }
@@ -292,13 +306,16 @@ impl Link {
         };
         packet.write_to(&mut self.out);
         let start = Instant::now();
-        let mut patience = RESEND.0;
+        let mut repeated = false;
         loop {
-            let sent = self.socket.send(&self.out).await;
-            sent.map_err(|error| HalError::from_io("send to", &self.name, error))?;
+            self.expect_nothing_old();
+            self.transmit()?;
             // What arrives late or twice must not prolong the wait.
-            if let Ok(answer) = timeout(patience, self.matching(id)).await {
+            if let Ok(answer) = timeout(self.patience.wait(), self.matching(id)).await {
                 let answer = answer?;
+                if !repeated {
+                    self.patience.answered(start.elapsed());
+                }
                 if id != PacketId::Query {
                     self.sequence = self.sequence.wrapping_add(1);
                 }
@@ -312,14 +329,36 @@ impl Link {
                 );
                 return Err(HalError::new(ErrorKind::Closed, &self.name, message));
             }
-            patience = (patience * 2).min(RESEND.1);
+            repeated = true;
+            self.patience.unanswered();
+        }
+    }
+
+    /// Spares the system call that would only find the socket empty. An answer to what is sent
+    /// after this is a new event for the runtime; what is in the socket already is read before it.
+    fn expect_nothing_old(&self) {
+        let empty = |_: &OwnedFd| Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        // That it "fails" is its purpose: the runtime takes the socket for empty.
+        let _ = self.socket.try_io(Interest::READABLE, empty);
+    }
+
+    /// Sends the packet once. One for which the kernel has no room now is as good as lost.
+    fn transmit(&self) -> Result<(), HalError> {
+        match net::send(&self.socket, &self.out, SendFlags::NOSIGNAL) {
+            Ok(_) | Err(Errno::WOULDBLOCK) => Ok(()),
+            Err(error) => Err(HalError::from_io("send to", &self.name, error.into())),
         }
     }
 
     /// Waits for the answer to the packet that was just sent; drops all else.
     async fn matching(&mut self, id: PacketId) -> Result<Answer, HalError> {
         loop {
-            let received = self.socket.recv(&mut self.input).await;
+            let input = &mut self.input;
+            let receive = |socket: &OwnedFd| {
+                let received = net::recv(socket, &mut *input, RecvFlags::empty());
+                received.map(|(length, _)| length).map_err(io::Error::from)
+            };
+            let received = self.socket.async_io(Interest::READABLE, receive).await;
             let length =
                 received.map_err(|error| HalError::from_io("hear from", &self.name, error))?;
             let Some(packet) = Packet::parse(&self.input[..length]) else {
@@ -364,30 +403,4 @@ impl Link {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn packets_are_read_as_they_were_written(
-            id in prop::sample::select(vec![
-                PacketId::Error, PacketId::Query, PacketId::Init, PacketId::Fastboot,
-            ]),
-            continues: bool,
-            sequence: u16,
-            data in proptest::collection::vec(any::<u8>(), 0..100),
-        ) {
-            let packet = Packet { id, continues, sequence, data: &data };
-            let mut bytes = Vec::new();
-            packet.write_to(&mut bytes);
-            prop_assert_eq!(Packet::parse(&bytes), Some(packet));
-        }
-
-        #[test]
-        fn any_bytes_are_a_packet_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
-            let expected = bytes.len() >= HEADER && bytes[0] < 4;
-            prop_assert_eq!(Packet::parse(&bytes).is_some(), expected);
-        }
-    }
-}
+mod tests;

@@ -33,6 +33,7 @@ fn says(model: &str, on: bool) -> String {
         "gude8031" => format!("{{\"outputs\":[{{\"state\":0}},{{\"state\":{bit}}}]}}"),
         "home-assistant-http" => format!("{{\"entity_id\":\"switch.2\",\"state\":\"{lower}\"}}"),
         "intellinet" => format!("<response><outletStat2>{lower}</outletStat2></response>"),
+        "laa" => "{\"cmd\":[\"laacli\"],\"code\":0,\"stderr\":\"\",\"stdout\":\"\"}".to_owned(),
         "lxa-iobus" => format!("{{\"code\":0,\"error_message\":\"\",\"result\":{bit}}}"),
         "lxa-tac" => format!("\"{word}\""),
         "lxa-tac-output" => on.to_string(),
@@ -70,6 +71,7 @@ fn says(model: &str, on: bool) -> String {
 pub(crate) fn outlet_of(model: &str) -> Outlet {
     outlet(match model {
         "lxa-iobus" => "IOMux-1/out0",
+        "laa" => "5v",
         "lxa-tac" => "dut",
         "lxa-tac-output" => "output/out_0/asserted",
         "servertechpro2" => "AA2",

@@ -1,6 +1,6 @@
 //! The tests' overlay is fetched by the booted system, and a kernel by HTTP.
 
-use super::bench::{ARM64, Bench, Kernel, cases};
+use super::bench::{ARM64, Bench, Kernel};
 use integration::skipped;
 
 /// The job, whose ramdisk gets no overlay: the booted system fetches it with these commands.
@@ -46,7 +46,7 @@ async fn a_booted_system_fetches_the_overlay() {
     let job = job(&bench, &ARM64, download, "tar -C / -xzf");
     let run = bench.run(&job, &bench.device(&ARM64), &OPTIONS).await;
     assert_eq!(run.code, 0, "{}", run.output);
-    assert_eq!(cases(&run.directory).len(), 3);
+    assert_eq!(run.cases("0_smoke").len(), 3);
     let log = log(&run);
     let told = log
         .lines()

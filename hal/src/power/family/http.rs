@@ -7,6 +7,7 @@
 mod client;
 mod cookies;
 mod digest;
+mod encoding;
 mod failure;
 mod judge;
 mod row;

@@ -10,6 +10,7 @@ mod hid;
 mod http;
 mod line;
 mod list;
+mod mqtt;
 mod snmp;
 mod usb_hub;
 
@@ -28,6 +29,7 @@ pub const FAMILIES: &[&Family] = &[
     &gpio::GPIO,
     &hid::HID,
     &http::HTTP,
+    &mqtt::MQTT,
     &snmp::SNMP,
     &usb_hub::USB_HUB,
 ];

@@ -70,12 +70,33 @@ impl UbootBoard {
     /// # Errors
     /// When something is missing or cannot be started.
     pub async fn start(directory: &Path, deadline: Instant) -> Result<Self, HalError> {
+        Self::start_with(directory, None, deadline).await
+    }
+
+    /// As [`Self::start`]; QEMU writes the first bytes of each packet to the file `packets`, in
+    /// pcap's format.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_recorded(
+        directory: &Path,
+        packets: &Path,
+        deadline: Instant,
+    ) -> Result<Self, HalError> {
+        Self::start_with(directory, Some(packets), deadline).await
+    }
+
+    async fn start_with(
+        directory: &Path,
+        packets: Option<&Path>,
+        deadline: Instant,
+    ) -> Result<Self, HalError> {
         let firmware =
             firmware().map_err(|missing| HalError::new(ErrorKind::NotFound, "U-Boot", missing))?;
         let card = directory.join("card.img");
         make_card(&card, deadline).await?;
         let port = free_port().map_err(|e| HalError::from_io("find", "a free port", e))?;
-        let line = CommandLine::new("qemu-system-aarch64")
+        let mut line = CommandLine::new("qemu-system-aarch64")
             .args([
                 "-M",
                 "virt",
@@ -102,6 +123,11 @@ impl UbootBoard {
                 card.display()
             ))
             .args(["-device", "sd-card,drive=card"]);
+        if let Some(packets) = packets {
+            let file = packets.display();
+            let dump = format!("filter-dump,id=packets,netdev=net,maxlen=64,file={file}");
+            line = line.arg("-object").arg(dump);
+        }
         let console = PtyConsole::spawn(line, PtyOptions::default())?;
         Ok(Self {
             console: Watched::new(console),

@@ -38,6 +38,9 @@ fn every_vector_of_every_row() {
         if name == "bcu-bootmode" {
             values.insert("bootmode".to_owned(), "emmc".to_owned());
         }
+        if let Some(device) = values.get_mut("device").filter(|_| name.starts_with("onewire")) {
+            "29.7D6913000000".clone_into(device);
+        }
         let lines = [&row.before, &row.on, &row.off, &row.reset, &row.state];
         for line in lines.into_iter().flatten() {
             writeln!(all, "{name}: {:?}", line.words(&values).unwrap()).unwrap();
@@ -141,6 +144,15 @@ fn states_are_read_from_what_the_programs_print() {
         state("ipmi", "1", "Chassis Power is off\n"),
         Some(PowerState::Off)
     );
+    let plug = "== Lamp - P110 ==\nHost: 192.0.2.7\nPort: 80\nDevice state: True\n";
+    assert_eq!(state("kasa", "1", plug), Some(PowerState::On));
+    let off = plug.replace("True", "False");
+    assert_eq!(state("kasa", "1", &off), Some(PowerState::Off));
+    assert_eq!(state("sigrok", "1", "true\n"), Some(PowerState::On));
+    assert_eq!(state("sigrok", "1", "false\n"), Some(PowerState::Off));
+    assert_eq!(state("onewire", "0", "           1"), Some(PowerState::On));
+    assert_eq!(state("onewire-inverted", "0", "1"), Some(PowerState::Off));
+    assert_eq!(state("onewire", "0", ""), None);
     assert_eq!(state("ubntmfi3port", "1", "1\n\n"), Some(PowerState::On));
     assert_eq!(state("ubntmfi3port", "1", "sh: not found\n"), None);
 }

@@ -3,6 +3,7 @@
 use super::{
     cookies::Session,
     digest::Challenge,
+    encoding::decoded,
     failure::{Failure, sort},
     judge::excerpt,
     row::{Auth, Request, Row},
@@ -404,6 +405,8 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Failur
 
 /// Reads an answer to its end, within bounds.
 async fn read(mut response: Response) -> Result<String, Failure> {
+    let encoding = response.headers().get(header::CONTENT_ENCODING);
+    let encoding = encoding.map(|encoding| String::from_utf8_lossy(encoding.as_bytes()).into_owned());
     let mut body = Vec::new();
     while let Some(chunk) = response
         .chunk()
@@ -418,6 +421,7 @@ async fn read(mut response: Response) -> Result<String, Failure> {
         }
         body.extend_from_slice(&chunk);
     }
+    let body = decoded(body, &encoding.unwrap_or_default(), LARGEST_ANSWER)?;
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
