@@ -1,9 +1,9 @@
 //! A board of the rack as a device of a lab, and jobs on it.
 
-use integration::{Lab, board_images, skipped};
+use integration::{Lab, board_images, say, skipped};
 use rack::{NetworkConfig, Rack, RackConfig};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A rack with one board, whose files are those of a lab.
 pub(crate) struct Bench {
@@ -186,4 +186,17 @@ actions:
             .await
             .unwrap()
     }
+}
+
+/// What the log tells of files that were loaded; said aloud as well, for who wonders about a slow
+/// boot.
+pub(crate) fn transfers(output: &Path) -> Vec<String> {
+    let log = fs_err::read_to_string(output.join("logs.yaml")).unwrap();
+    let told = ["TFTP: ", "HTTP: ", "NBD: "];
+    let lines = log
+        .lines()
+        .filter(|line| told.iter().any(|protocol| line.contains(protocol)));
+    let lines: Vec<String> = lines.map(str::to_owned).collect();
+    lines.iter().for_each(|line| say(line));
+    lines
 }

@@ -1,6 +1,6 @@
 //! A board whose root file system is a network block device.
 
-use super::bench::{ARM64, Bench};
+use super::bench::{ARM64, Bench, transfers};
 use integration::{say, skipped};
 use serde_json::json;
 use std::time::Instant;
@@ -81,12 +81,9 @@ async fn arm64_boots_from_an_image_and_writes_to_it() {
     assert_eq!(run.code, 0, "{}", run.output);
     let passed = ["root", "written"].map(|name| (name.to_owned(), "pass".to_owned()));
     assert_eq!(run.cases("0_smoke"), passed);
-    let log = fs_err::read_to_string(run.directory.join("logs.yaml")).unwrap();
+    let told = transfers(&run.directory);
     // The board is switched off in the middle of its connection.
-    let told = log.lines().find(|line| line.contains("NBD: nbdroot to "));
-    assert!(
-        told.is_some_and(|line| line.contains(" of 16777216 bytes")),
-        "{log}"
-    );
+    let image = told.iter().find(|line| line.contains("NBD: nbdroot to "));
+    assert!(image.is_some_and(|line| line.contains(" of 16777216 bytes")));
     bench.rack.stop().await.unwrap();
 }
