@@ -38,7 +38,10 @@ fn every_vector_of_every_row() {
         if name == "bcu-bootmode" {
             values.insert("bootmode".to_owned(), "emmc".to_owned());
         }
-        if let Some(device) = values.get_mut("device").filter(|_| name.starts_with("onewire")) {
+        if let Some(device) = values
+            .get_mut("device")
+            .filter(|_| name.starts_with("onewire"))
+        {
             "29.7D6913000000".clone_into(device);
         }
         let lines = [&row.before, &row.on, &row.off, &row.reset, &row.state];

@@ -406,7 +406,8 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Failur
 /// Reads an answer to its end, within bounds.
 async fn read(mut response: Response) -> Result<String, Failure> {
     let encoding = response.headers().get(header::CONTENT_ENCODING);
-    let encoding = encoding.map(|encoding| String::from_utf8_lossy(encoding.as_bytes()).into_owned());
+    let encoding =
+        encoding.map(|encoding| String::from_utf8_lossy(encoding.as_bytes()).into_owned());
     let mut body = Vec::new();
     while let Some(chunk) = response
         .chunk()

@@ -19,15 +19,19 @@ pub(super) fn decoded(body: Vec<u8>, encoding: &str, limit: usize) -> Result<Vec
                 .map_err(|error| wrong(format!("its answer is no gzip: {error}")))?;
             if plain.len() > limit {
                 let limit = limit / 1024;
-                return Err(wrong(format!("its answer unpacks to more than {limit} KiB"))
-                    .hint("is there another device at this address?"));
+                return Err(
+                    wrong(format!("its answer unpacks to more than {limit} KiB"))
+                        .hint("is there another device at this address?"),
+                );
             }
             Ok(plain)
         }
         other => {
             let shown: String = other.chars().take(20).collect();
             let shown = shown.escape_debug();
-            Err(wrong(format!("its answer is in the encoding '{shown}', for which it was not asked")))
+            Err(wrong(format!(
+                "its answer is in the encoding '{shown}', for which it was not asked"
+            )))
         }
     }
 }
@@ -51,7 +55,8 @@ mod tests {
 
     #[test]
     fn answers_are_unpacked_within_bounds() {
-        let plain = |encoding: &str, body: &[u8]| decoded(body.to_vec(), encoding, 2048).ok().unwrap();
+        let plain =
+            |encoding: &str, body: &[u8]| decoded(body.to_vec(), encoding, 2048).ok().unwrap();
         assert_eq!(plain("", b"on"), b"on");
         assert_eq!(plain("Identity", b"on"), b"on");
         assert_eq!(plain("GZIP", &packed(b"on")), b"on");
