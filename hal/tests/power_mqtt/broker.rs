@@ -69,30 +69,30 @@ impl Broker {
 }
 
 /// What a plug does with a command: the state it then tells, if it tells any.
-pub(crate) type Habit = fn(&str, &mut Vec<bool>) -> Option<&'static str>;
+pub(crate) type Habit = fn(&str, &mut bool) -> Option<&'static str>;
 
 /// As Tasmota: sets the relay, or only tells it, and says what it is.
-pub(crate) fn obeys(payload: &str, relay: &mut Vec<bool>) -> Option<&'static str> {
+pub(crate) fn obeys(payload: &str, relay: &mut bool) -> Option<&'static str> {
     match payload {
-        "ON" => *relay = vec![true],
-        "OFF" => *relay = vec![false],
+        "ON" => *relay = true,
+        "OFF" => *relay = false,
         _ => {}
     }
-    told(relay)
+    told(*relay)
 }
 
 /// Answers every command, and never moves.
-pub(crate) fn stuck(_: &str, relay: &mut Vec<bool>) -> Option<&'static str> {
-    told(relay)
+pub(crate) fn stuck(_: &str, relay: &mut bool) -> Option<&'static str> {
+    told(*relay)
 }
 
 /// Hears all, and says nothing.
-pub(crate) fn silent(_: &str, _: &mut Vec<bool>) -> Option<&'static str> {
+pub(crate) fn silent(_: &str, _: &mut bool) -> Option<&'static str> {
     None
 }
 
-fn told(relay: &[bool]) -> Option<&'static str> {
-    Some(if relay == [true] { "ON" } else { "OFF" })
+fn told(relay: bool) -> Option<&'static str> {
+    Some(if relay { "ON" } else { "OFF" })
 }
 
 /// A plug at the broker, with the topic `plug7`.
@@ -118,7 +118,7 @@ impl Plug {
         // The answer to the subscription.
         wire.receive().await;
         let task = tokio::spawn(async move {
-            let mut state = vec![false];
+            let mut state = false;
             loop {
                 let (kind, body) = wire.receive().await;
                 assert_eq!(kind, 0x30, "{body:?}");
