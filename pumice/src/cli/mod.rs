@@ -159,7 +159,7 @@ pub(crate) struct RunArguments {
     pub(crate) fail_on_test: bool,
 }
 
-/// "192.0.2.1", "192.0.2.1:6969", "[fe80::1]:69", "/srv/tftp".
+/// `192.0.2.1`, `192.0.2.1:6969`, `[fe80::1]:69`, `/srv/tftp`.
 fn tftp(text: &str) -> Result<Tftp, String> {
     if let Ok(address) = address_with_default(text, PORT) {
         return Ok(Tftp::Own(address));

@@ -124,7 +124,7 @@ impl Target {
             }
             Address::Device { node, .. } => {
                 let place = format!("PDU '{}' at {}", self.pdu, node.display());
-                (place, Box::new(self.open_serial()?))
+                (place, Box::new(self.open_serial(deadline).await?))
             }
         };
         let telnet = self.telnet && matches!(self.address, Address::Network(_));
@@ -145,12 +145,13 @@ impl Target {
     ///
     /// # Errors
     /// `NotFound`, `PermissionDenied`, `Busy`; `Unsupported` for a PDU on the network.
-    pub(super) fn open_serial(&self) -> Result<SerialConsole, HalError> {
+    pub(super) async fn open_serial(&self, deadline: Instant) -> Result<SerialConsole, HalError> {
         let Address::Device { node, settings } = &self.address else {
             let message = format!("PDU '{}' needs a serial device as its address", self.pdu);
             return Err(HalError::new(ErrorKind::Unsupported, &self.pdu, message));
         };
-        let opened = SerialConsole::open(node, settings, EpochCounter::default());
+        let opened =
+            SerialConsole::open_by(node, settings, EpochCounter::default(), deadline).await;
         let opened = opened.and_then(|mut port| {
             // What it said to whoever had it before is no answer to us.
             port.discard_input().map(|()| port)

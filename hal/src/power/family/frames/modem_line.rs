@@ -85,13 +85,13 @@ impl Pdu for ModemLine {
         &mut self,
         outlet: &Outlet,
         to: PowerState,
-        _: Instant,
+        deadline: Instant,
     ) -> Result<(), HalError> {
         let pdu = self.target.pdu();
         outlet.number(pdu, 1, 1)?;
         let mut port = match self.port.take() {
             Some(port) => port,
-            None => self.target.open_serial()?,
+            None => self.target.open_serial(deadline).await?,
         };
         let level = self.logic.relay(to) == PowerState::On;
         let set = match self.signal {
