@@ -5,7 +5,7 @@ mod support;
 use job::{Definition, Device, JobId, Problem};
 use plan::{
     Action, DispatcherConfig, Facts, Plan, Step,
-    step::{DefinitionSource, ShellDefinition},
+    step::{DefinitionSource, ShellDefinition, netboot::Placeholder},
 };
 
 const BOARD: (&str, &str) = (
@@ -191,4 +191,88 @@ actions: {boot: {methods: {fastboot: [boot, dance], qemu: {parameters: {}}}}}
     let problems = try_plan(job, device).expect_err("the device is wrong");
     let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// A job that deploys to NBD, with these protocols.
+fn nbd(protocols: &str) -> Plan {
+    let job = format!(
+        "
+timeouts: {{job: {{minutes: 1}}}}
+protocols: {protocols}
+actions:
+- deploy:
+    to: nbd
+    os: debian
+    kernel: {{url: 'http://files/Image', type: image}}
+    initrd: {{url: 'http://files/initrd'}}
+    nbdroot: {{url: 'http://files/root'}}
+- boot: {{method: u-boot, commands: nbd}}
+"
+    );
+    let device = "
+commands: {connect: console, hard_reset: reset}
+parameters: {booti: {kernel: '0x1', ramdisk: '0x2', dtb: '0x3'}}
+actions:
+  deploy: {methods: {nbd: }}
+  boot:
+    methods:
+      u-boot:
+        parameters: {bootloader_prompt: '=>', interrupt_prompt: stop autoboot}
+        nbd: {commands: ['{BOOTX}']}
+";
+    try_plan(&job, device).expect("the job has a tree")
+}
+
+fn find<'p>(actions: &'p [Action], name: &str) -> &'p Step {
+    fn search<'p>(actions: &'p [Action], name: &str) -> Option<&'p Step> {
+        actions.iter().find_map(|action| {
+            let own = (action.name == name).then_some(&action.step);
+            own.or_else(|| search(&action.children, name))
+        })
+    }
+    search(actions, name).expect("the action is there")
+}
+
+#[test]
+fn an_image_is_served_at_the_port_of_the_protocol() {
+    for (protocols, expected) in [
+        ("{}", None),
+        ("{lava-xnbd: {port: auto}}", None),
+        ("{lava-xnbd: {port: 10810}}", Some(10810)),
+        ("{lava-xnbd: {port: '10810'}}", Some(10810)),
+    ] {
+        let plan = nbd(protocols);
+        assert!(plan.problems.is_empty(), "{:?}", plan.problems);
+        let Step::NbdServer(server) = find(&plan.actions, "xnbd-server-deploy") else {
+            panic!("nobody serves the image");
+        };
+        assert_eq!((server.label.as_str(), server.port), ("nbdroot", expected));
+    }
+    for port in ["0", "70000", "any", "-1"] {
+        let plan = nbd(&format!("{{lava-xnbd: {{port: {port}}}}}"));
+        let told = plan.problems.first().map(Problem::to_string);
+        assert!(
+            told.is_some_and(|text| text.contains("is no port")),
+            "{port}"
+        );
+    }
+}
+
+#[test]
+fn boot_commands_know_the_image_and_the_size_of_the_ramdisk() {
+    let plan = nbd("{}");
+    let Step::BootloaderOverlay(overlay) = find(&plan.actions, "bootloader-overlay") else {
+        panic!("there are no boot commands");
+    };
+    let value = |wanted: &str| {
+        let mut all = overlay.placeholders.iter();
+        all.find_map(|(name, value)| (name == wanted).then_some(value))
+    };
+    let text = |text: &str| Placeholder::Text(text.to_owned());
+    assert_eq!(value("NBDSERVERIP"), Some(&text("10.0.0.1")));
+    assert_eq!(value("NBDSERVERPORT"), Some(&Placeholder::NbdPort));
+    let initrd = Placeholder::File("initrd".to_owned());
+    assert_eq!(value("INITRD"), Some(&initrd));
+    let boot = text("booti 0x1 0x2:${initrd_size} 0x3");
+    assert_eq!(value("BOOTX"), Some(&boot));
 }

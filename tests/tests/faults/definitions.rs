@@ -110,10 +110,30 @@ section! {
         |lab| {
             let deploy = "- deploy: {to: fastboot, os: oe, images: {boot: {url: 'http://127.0.0.1:1/boot'}}}\n";
             let job = job(&[deploy, BOOT, &inline("")]);
-            let finished = lab.run(&job, &lab.device("true")).finish();
-            assert!(lab.noted("power").is_empty(), "the board was touched");
-            Some(finished)
+            untouched(lab, &job)
         };
+    unsupported_transfer_nfs: "a way to transfer the overlay that Pumice does not have (nfs)"
+        => JOB, "cannot run transfer_overlay by nfs", "pumice plan",
+        |lab| untouched(lab, &transferring("download_command: mount, transfer_method: nfs"));
+    unsupported_transfer_zmodem: "a way to transfer the overlay that Pumice does not have (zmodem)"
+        => JOB, "cannot run transfer_overlay by zmodem", "pumice plan",
+        |lab| untouched(lab, &transferring("transfer_method: zmodem"));
+    transfer_without_command: "transfer_overlay by http without a download_command"
+        => Definition, "needs a command that fetches a URL", "download_command",
+        |lab| untouched(lab, &transferring("transfer_method: http"));
+}
+
+/// A job that transfers its overlay with these keys.
+fn transferring(keys: &str) -> String {
+    let boot = format!("{BOOT}    transfer_overlay: {{unpack_command: tar -xzf, {keys}}}\n");
+    job(&[OVERLAY, &boot, &inline("")])
+}
+
+/// Runs a job that is refused before the board has power.
+fn untouched(lab: &Lab, job: &str) -> Option<Finished> {
+    let finished = lab.run(job, &lab.device("true")).finish();
+    assert!(lab.noted("power").is_empty(), "the board was touched");
+    Some(finished)
 }
 
 /// A job that would run.
