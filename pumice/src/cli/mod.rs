@@ -164,9 +164,13 @@ fn tftp(text: &str) -> Result<Tftp, String> {
     if let Ok(address) = address_with_default(text, PORT) {
         return Ok(Tftp::Own(address));
     }
-    let directory = fs_err::canonicalize(text)
-        .map_err(|error| format!("it is neither an address nor a directory: {error}"))?;
-    Ok(Tftp::Directory(directory))
+    // Whether it is there is asked when the job is run.
+    if !text.contains('/') {
+        return Err("it is neither an address nor a directory (`./` is one)".to_owned());
+    }
+    std::path::absolute(text)
+        .map(Tftp::Directory)
+        .map_err(|error| error.to_string())
 }
 
 /// An address, and a free port where none is given.

@@ -12,7 +12,7 @@ use crate::{
 use dispatcher::{
     download::{CacheOptions, Downloader, DownloaderOptions},
     journal::{JOURNAL_FILE, Journal, JournalError, Summary, unix_micros},
-    run::{self, JobFacts, JobLog, Services},
+    run::{self, JobFacts, JobLog, Services, Tftp},
 };
 use job::{Fault, JobId, id::DeviceName};
 use std::{
@@ -39,6 +39,7 @@ pub(crate) fn main(arguments: &RunArguments) -> Result<Exit, Stop> {
 async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, Stop> {
     // Before anything exists that a signal would leave behind.
     let signals = Signals::install();
+    let services = services(arguments)?;
     let output = output_directory(arguments)?;
     let header = header(arguments, planned);
     let _lock = hold(arguments, planned, &output)?;
@@ -65,7 +66,7 @@ async fn run_job(arguments: &RunArguments, planned: &Planned) -> Result<Exit, St
         }),
         ..DownloaderOptions::default()
     });
-    let facts = facts(arguments, planned, &output);
+    let facts = facts(arguments, planned, &output, services);
     let outcome = run::run(&planned.plan, facts, log.clone(), downloader, &cancel).await;
     signals.abort();
     let summary = log.finish().map_err(|fault| stop_of(&fault))?;
@@ -139,7 +140,12 @@ fn header(arguments: &RunArguments, planned: &Planned) -> Header {
     }
 }
 
-fn facts(arguments: &RunArguments, planned: &Planned, output: &Path) -> JobFacts {
+fn facts(
+    arguments: &RunArguments,
+    planned: &Planned,
+    output: &Path,
+    services: Services,
+) -> JobFacts {
     let id = arguments.device.job_id.clone();
     let mut environment = planned.definition.secrets.clone();
     environment.push(("LAVA_JOB_ID".to_owned(), id.clone()));
@@ -150,19 +156,27 @@ fn facts(arguments: &RunArguments, planned: &Planned, output: &Path) -> JobFacts
         device_type: planned.device.device_type.clone(),
         command_environment: environment,
         work_dir: output.join("tmp"),
-        services: services(arguments),
+        services,
     }
 }
 
 /// As the command line says; else the address that boards reach us by, where it is one of ours.
-fn services(arguments: &RunArguments) -> Services {
+fn services(arguments: &RunArguments) -> Result<Services, Stop> {
     let address = arguments.device.dispatcher_ip.parse();
     let default = address.map_or_else(|_| Services::default(), Services::at);
-    Services {
+    if let Some(Tftp::Directory(directory)) = &arguments.tftp
+        && !directory.is_dir()
+    {
+        let shown = directory.display();
+        return Err(Stop::bad_command_line(format!(
+            "--tftp: {shown} is no directory that a TFTP server could serve"
+        )));
+    }
+    Ok(Services {
         tftp: arguments.tftp.clone().unwrap_or(default.tftp),
         http: arguments.http.unwrap_or(default.http),
         nbd: arguments.nbd.unwrap_or(default.nbd),
-    }
+    })
 }
 
 fn secrets(planned: &Planned) -> Vec<String> {
