@@ -1,7 +1,7 @@
 //! Jobs that a real LAVA was recorded with, run here: the same cases with the same results.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use integration::{Run, board_images, demo_images, skipped};
+use integration::{Finished, Run, board_images, demo_images, skipped};
 use reference_data::reference_data;
 use std::{collections::BTreeMap, path::Path};
 use yaml::{Limits, Node};
@@ -45,12 +45,7 @@ fn recorded_qemu_job_gives_the_recorded_results() {
         .args(["--job-id", "1003"])
         .env("PUMICE_LOCK_DIR", directory.path().join("locks"))
         .finish();
-    assert_eq!(run.code, 0, "{}", run.output);
-
-    let recorded = results(&golden.join("logs.yaml"));
-    let ours = results(&run.directory.join("logs.yaml"));
-    assert_eq!(cases(&ours), cases(&recorded));
-    assert_eq!(names_in_suite_lava(&ours), names_in_suite_lava(&recorded));
+    compare(&run, &golden);
 }
 
 #[test]
@@ -90,12 +85,7 @@ fn recorded_uboot_job_gives_the_recorded_results() {
         .arg(&served)
         .env("PUMICE_LOCK_DIR", directory.path().join("locks"))
         .finish();
-    assert_eq!(run.code, 0, "{}", run.output);
-
-    let recorded = results(&golden.join("logs.yaml"));
-    let ours = results(&run.directory.join("logs.yaml"));
-    assert_eq!(cases(&ours), cases(&recorded));
-    assert_eq!(names_in_suite_lava(&ours), names_in_suite_lava(&recorded));
+    let [ours, recorded] = compare(&run, &golden);
     let addresses = |results: &[Node]| {
         let mut results = results.iter();
         let overlay = results.find(|result| text(result, "case") == "bootloader-overlay");
@@ -103,6 +93,16 @@ fn recorded_uboot_job_gives_the_recorded_results() {
         ["kernel_addr", "dtb_addr", "ramdisk_addr", "tee_addr"].map(|key| text(extra, key))
     };
     assert_eq!(addresses(&ours), addresses(&recorded));
+}
+
+/// Compares what a run and the recorded one report, and gives the results of both.
+fn compare(run: &Finished, golden: &Path) -> [Vec<Node>; 2] {
+    assert_eq!(run.code, 0, "{}", run.output);
+    let recorded = results(&golden.join("logs.yaml"));
+    let ours = results(&run.directory.join("logs.yaml"));
+    assert_eq!(cases(&ours), cases(&recorded));
+    assert_eq!(names_in_suite_lava(&ours), names_in_suite_lava(&recorded));
+    [ours, recorded]
 }
 
 /// The `results` records of a LAVA log.

@@ -56,7 +56,8 @@ impl Address {
             Some(port) => port.parse().ok().filter(|port| *port != 0)?,
             None => PORT,
         };
-        let usable = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '/');
+        let foreign = |c: char| c.is_whitespace() || "/[]".contains(c);
+        let usable = !host.is_empty() && !host.contains(foreign);
         let host = host.to_owned();
         usable.then_some(Self { host, port })
     }
@@ -131,6 +132,8 @@ mod tests {
             "tcp:host:port",
             "udp:fd77::1",
             "tcp:[::1",
+            "tcp:[[]",
+            "udp:a]",
             "usb:",
         ] {
             let error = text.parse::<Target>().unwrap_err();

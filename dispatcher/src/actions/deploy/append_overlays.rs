@@ -31,7 +31,17 @@ pub async fn append(
         }
     };
     let (image, overlays) = inputs(step, append, context)?;
-    let compression = append.compression.clone();
+    put_into(image, format, append.compression.clone(), overlays, context).await
+}
+
+/// Puts overlays into an image that is no file system, in its place.
+pub(super) async fn put_into(
+    image: PathBuf,
+    format: Format,
+    compression: Option<String>,
+    overlays: Vec<OverlayInput>,
+    context: &mut Context,
+) -> Result<Extra, Fault> {
     let report = super::blocking(context, move |cancel| {
         let injection = Injection {
             image: &image,

@@ -3,10 +3,11 @@
 //! Nothing is unpacked: an overlay is a further archive behind the ramdisk's (ADR 0004), a header
 //! is written before it.
 
+use super::append_overlays;
 use crate::{
     actions::StepRun,
     bootfiles::image_header::{self, Kind},
-    overlay::inject::{Format, Injection, OverlayInput, inject},
+    overlay::inject::{Format, OverlayInput},
     run::{Context, Extra},
 };
 use fs_err as fs;
@@ -114,21 +115,7 @@ async fn append(
     context: &mut Context,
 ) -> Result<Extra, Fault> {
     let image = context.namespace(&step.action.namespace).file(RAMDISK)?;
-    let report = super::blocking(context, move |cancel| {
-        let injection = Injection {
-            image: &image,
-            format: Format::Cpio,
-            compression: None,
-            overlays: &[overlay],
-            output: &image,
-        };
-        inject(&injection, &cancel)
-    })
-    .await?;
-    for note in report.notes {
-        context.log.log(note.level, note.message);
-    }
-    Ok(Extra::new())
+    append_overlays::put_into(image, Format::Cpio, None, vec![overlay], context).await
 }
 
 /// `compress-ramdisk`

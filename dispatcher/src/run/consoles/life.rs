@@ -4,7 +4,7 @@
 //! Not told apart is what the kernel holds at the first switch after a console was opened: see
 //! [`Session::life`](super::session::Session::life).
 
-use super::Consoles;
+use super::{Consoles, session::Session};
 use hal::console::{Console as _, fence::SETTLE};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -46,7 +46,10 @@ impl Consoles {
     fn is_fencing(&self) -> bool {
         let now = self.lives.current();
         let mut sessions = self.sessions.values();
-        sessions.any(|session| session.closed.is_none() && session.console.epoch() != now)
+        // What a console says at the first switch after it was opened counts as new anyway: waiting
+        // for its fence would let the first words of a board that floods slip out of reach.
+        let is_old = |session: &Session| session.switches > 1 && session.console.epoch() != now;
+        sessions.any(|session| session.closed.is_none() && is_old(session))
     }
 
     fn forget_all_pending(&mut self) {
