@@ -12,6 +12,10 @@ use tokio::time::{Instant, timeout_at};
 /// A board that prints without a pause does not hold up the switching of its power for longer.
 const FENCED_WITHIN: Duration = Duration::from_millis(250);
 
+/// What a console that was just opened may say before its fence is waited for no longer. A matcher
+/// keeps several times as much.
+const FIRST_WORDS: usize = 16 * 1024;
+
 impl Consoles {
     /// The power is about to be switched: what the boards printed until now, also what is still in
     /// the kernel, is recorded and satisfies no wait from here on.
@@ -46,9 +50,12 @@ impl Consoles {
     fn is_fencing(&self) -> bool {
         let now = self.lives.current();
         let mut sessions = self.sessions.values();
-        // What a console says at the first switch after it was opened counts as new anyway: waiting
-        // for its fence would let the first words of a board that floods slip out of reach.
-        let is_old = |session: &Session| session.switches > 1 && session.console.epoch() != now;
+        // What a console says at the first switch after it was opened counts as new anyway, and a
+        // board that floods would push its first words out of reach while its fence is waited for.
+        let is_needed = |session: &Session| {
+            session.switches > 1 || session.matcher.pending().len() < FIRST_WORDS
+        };
+        let is_old = |session: &Session| session.console.epoch() != now && is_needed(session);
         sessions.any(|session| session.closed.is_none() && is_old(session))
     }
 
