@@ -138,13 +138,9 @@ fn common_placeholders(builder: &Builder<'_, '_>, method: &str) -> Vec<(String, 
         .filter(|_| has_overlays)
         .and_then(|size| size.as_text());
     // LAVA calls the ramdisk both names; NBD deploys have an initrd and no ramdisk.
-    let initrd = match file("initrd") {
-        Placeholder::Nothing => file("ramdisk"),
-        initrd => initrd,
-    };
-    let ramdisk = match file("ramdisk") {
-        Placeholder::Nothing => file("initrd"),
-        ramdisk => ramdisk,
+    let either = |first, second| match file(first) {
+        Placeholder::Nothing => file(second),
+        found => found,
     };
     let mut all = vec![
         ("SERVER_IP", server()),
@@ -153,8 +149,8 @@ fn common_placeholders(builder: &Builder<'_, '_>, method: &str) -> Vec<(String, 
         ("PRESEED_CONFIG", file("preseed")),
         ("PRESEED_LOCAL", Placeholder::Nothing),
         ("DTB", file("dtb")),
-        ("RAMDISK", ramdisk),
-        ("INITRD", initrd),
+        ("RAMDISK", either("ramdisk", "initrd")),
+        ("INITRD", either("initrd", "ramdisk")),
         ("KERNEL", file("kernel")),
         ("LAVA_MAC", of_method("lava_mac")),
         ("TEE", file("tee")),
@@ -250,18 +246,15 @@ fn keys(builder: &Builder<'_, '_>, method: &str) -> Keys {
     }
 }
 
-/// `bootloader-commands`: type the commands.
-pub(crate) fn commands(builder: &mut Builder<'_, '_>, method: &str, hands_over: bool) {
-    let of_job = read(|problems| {
-        let parameters = builder.cursor().set("parameters")?;
-        parameters.text_at("bootloader-final-message", problems)
-    });
+/// `bootloader-commands`: type the commands. `boot` is what they hand over to; none where they end
+/// at the boot loader's prompt.
+pub(crate) fn commands(builder: &mut Builder<'_, '_>, method: &str, boot: Option<&Boot>) {
     let view = builder.view();
-    let final_message = of_job
-        .ok()
-        .flatten()
-        .or_else(|| view.text(method, "final-message"))
-        .filter(|message| hands_over && !message.is_empty());
+    let final_message = boot.and_then(|boot| {
+        let of_job = boot.parameters.bootloader_final_message.clone();
+        of_job.or_else(|| view.text(method, "final-message"))
+    });
+    let final_message = final_message.filter(|message| !message.is_empty());
     let step = BootloaderCommands {
         error_messages: view.texts(method, "error-messages"),
         final_message,
@@ -278,7 +271,7 @@ pub(crate) fn run(builder: &mut Builder<'_, '_>, boot: &Boot, method: &str) -> P
         power::reset(builder)?;
     }
     interrupt(builder, method);
-    commands(builder, method, true);
+    commands(builder, method, Some(boot));
     login::add_with_shell(builder, boot, Wait { method, boot: true })
 }
 
@@ -299,7 +292,7 @@ pub(crate) fn boot(
             power::reset(builder)?;
         }
         interrupt(builder, method);
-        commands(builder, method, false);
+        commands(builder, method, None);
         Ok(())
     })
 }

@@ -18,7 +18,7 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
             power::reset_connection(builder)?;
             power::reset(builder)?;
             builder.later("depthcharge-start");
-            bootloader::commands(builder, "depthcharge", true);
+            bootloader::commands(builder, "depthcharge", Some(boot));
             let wait = Wait {
                 method: "depthcharge",
                 boot: true,

@@ -38,7 +38,7 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
             builder.later("grub-efi-menu-selector");
         }
         bootloader::interrupt(builder, &boot.method);
-        bootloader::commands(builder, &boot.method, true);
+        bootloader::commands(builder, &boot.method, Some(boot));
         if block.flag("expect_shell", true) {
             login::add_with_shell(builder, boot, wait(boot))?;
         }

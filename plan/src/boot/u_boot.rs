@@ -23,7 +23,7 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
                 power::reset(builder)?;
             }
             bootloader::interrupt(builder, METHOD);
-            commands(builder, &method)?;
+            commands(builder, boot, &method)?;
             let wait = Wait {
                 method: METHOD,
                 boot: true,
@@ -34,10 +34,10 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
 }
 
 /// The commands, or what a device does instead that U-Boot flashes or that has two of it.
-fn commands(builder: &mut Builder<'_, '_>, method: &Cursor<'_>) -> Planned {
+fn commands(builder: &mut Builder<'_, '_>, boot: &Boot, method: &Cursor<'_>) -> Planned {
     let set = |key: &str| parameter(method, key).is_some_and(|flag| flag.node().is_truthy());
     if set("uboot_ums_flash") {
-        bootloader::commands(builder, METHOD, true);
+        bootloader::commands(builder, METHOD, Some(boot));
         builder.later("wait-device-path");
         builder.later("flash-uboot-ums");
         return power::reset(builder);
@@ -46,6 +46,6 @@ fn commands(builder: &mut Builder<'_, '_>, method: &Cursor<'_>) -> Planned {
         builder.later("bootloader-commands-altbank");
         bootloader::interrupt(builder, METHOD);
     }
-    bootloader::commands(builder, METHOD, true);
+    bootloader::commands(builder, METHOD, Some(boot));
     Ok(())
 }

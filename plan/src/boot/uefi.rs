@@ -28,7 +28,7 @@ pub(super) fn plan(builder: &mut Builder<'_, '_>, boot: &Boot) -> Planned {
                 builder.later("uefi-shell-menu-selector");
             }
             builder.later("uefi-shell-interrupt");
-            bootloader::commands(builder, "uefi", true);
+            bootloader::commands(builder, "uefi", Some(boot));
             let wait = Wait {
                 method: "uefi",
                 boot: true,
