@@ -69,6 +69,7 @@ impl Progress {
             size: self.size,
             bytes: self.bytes.load(Ordering::Relaxed),
             retransmitted: self.retransmitted.load(Ordering::Relaxed),
+            begun: self.begun,
             duration,
             outcome,
         }
@@ -90,10 +91,20 @@ pub struct Report {
     pub bytes: u64,
     /// Packets that were sent again.
     pub retransmitted: u64,
+    /// When it began.
+    pub begun: Instant,
     /// How long it takes, or took.
     pub duration: Duration,
     /// How it ended; `None` while it runs.
     pub outcome: Option<Outcome>,
+}
+
+impl Report {
+    /// How much of it has arrived, in percent; `None` for a file of no size.
+    pub fn percent(&self) -> Option<u8> {
+        let percent = self.bytes.saturating_mul(100).checked_div(self.size)?;
+        u8::try_from(percent.min(100)).ok()
+    }
 }
 
 /// The transfers of one server. Clones share them.
@@ -183,7 +194,7 @@ impl fmt::Display for Report {
             Some(Outcome::Refused(reason)) => return write!(f, " refused: {reason}"),
             Some(Outcome::Done) => write!(f, ", {} bytes in {seconds:.2} s", self.bytes)?,
             other => {
-                let percent = (self.bytes * 100).checked_div(self.size).unwrap_or(100);
+                let percent = self.percent().unwrap_or(100);
                 let (bytes, size) = (self.bytes, self.size);
                 write!(
                     f,

@@ -23,6 +23,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 use tokio::sync::mpsc;
 use wire::journal::Undo;
@@ -34,33 +35,40 @@ const UNTOLD: usize = 1000;
 pub struct BootFiles {
     services: Services,
     job: JobId,
-    /// The root that paths of boot commands are relative to; known with the first deploy.
-    root: Option<PathBuf>,
+    /// What paths of boot commands are relative to.
+    root: PathBuf,
+    /// Whether this job has a directory below it, which is removed at the end.
+    is_used: bool,
     tftp: Option<Running>,
     http: Option<Running>,
     /// The image of each namespace.
     nbd: BTreeMap<Namespace, Running>,
     transfers: Transfers,
     ended: mpsc::Receiver<Report>,
-    /// How many transfers there were when the boot that runs began.
-    before: usize,
+    /// When the boot that runs began.
+    boot_began: Instant,
 }
 
 impl BootFiles {
-    /// The boot files of a job; nothing is served yet.
-    pub fn new(services: Services, job: JobId) -> Self {
+    /// The boot files of a job; nothing is served yet. `work_dir` is the job's own directory.
+    pub fn new(services: Services, job: JobId, work_dir: &Path) -> Self {
         let (tell, ended) = mpsc::channel(UNTOLD);
+        let root = match &services.tftp {
+            Tftp::Own(_) => work_dir.join("boot-files"),
+            Tftp::Directory(directory) => directory.clone(),
+        };
         Self {
             services,
             job,
-            root: None,
+            root,
+            is_used: false,
             tftp: None,
             http: None,
             nbd: BTreeMap::new(),
             // A full channel loses the line of the log, not the transfer.
             transfers: Transfers::new(move |report| drop(tell.try_send(report))),
             ended,
-            before: 0,
+            boot_began: Instant::now(),
         }
     }
 
@@ -69,16 +77,16 @@ impl BootFiles {
     ///
     /// # Errors
     /// When our server cannot have its port, or the directory cannot be made.
-    pub async fn directory(&mut self, work_dir: &Path, undos: &Undos) -> Result<PathBuf, Fault> {
-        let (root, directory) = self.make(work_dir, undos)?;
+    pub async fn directory(&mut self, undos: &Undos) -> Result<PathBuf, Fault> {
+        let directory = self.make(undos)?;
         if let (Tftp::Own(address), None) = (&self.services.tftp, &self.tftp) {
             let cannot = |error| cannot_serve("TFTP", *address, &error);
-            let served = Arc::new(Root::new(&root).map_err(|error| fault::of_io(&error))?);
+            let served = Arc::new(Root::new(&self.root).map_err(|error| fault::of_io(&error))?);
             let limits = tftp::Limits::default();
             let server = TftpServer::bind(*address, served, limits, self.transfers.clone());
             let server = server.await.map_err(cannot)?;
             let address = server.local_address().map_err(cannot)?;
-            let root = root.display();
+            let root = self.root.display();
             undos
                 .log()
                 .debug(format!("Serving {root} by TFTP at {address}"));
@@ -92,12 +100,12 @@ impl BootFiles {
     ///
     /// # Errors
     /// When there is no port, or the directory cannot be made.
-    pub async fn serve_http(&mut self, work_dir: &Path, undos: &Undos) -> Result<PathBuf, Fault> {
-        let (root, directory) = self.make(work_dir, undos)?;
+    pub async fn serve_http(&mut self, undos: &Undos) -> Result<PathBuf, Fault> {
+        let directory = self.make(undos)?;
         if self.http.is_none() {
             let address = self.services.http;
             let cannot = |error| cannot_serve("HTTP", address, &error);
-            let served = Root::one_of(&root, self.job.as_str());
+            let served = Root::one_of(&self.root, self.job.as_str());
             let served = Arc::new(served.map_err(|error| fault::of_io(&error))?);
             let limits = http::Limits::default();
             let server = HttpServer::bind(address, served, limits, self.transfers.clone());
@@ -145,26 +153,21 @@ impl BootFiles {
         Err(last.unwrap_or_else(|| Fault::bug("no port was tried for NBD")))
     }
 
-    /// Makes the job's directory below the root, and gives both.
-    fn make(&mut self, work_dir: &Path, undos: &Undos) -> Result<(PathBuf, PathBuf), Fault> {
-        let root = match &self.services.tftp {
-            Tftp::Own(_) => work_dir.join("boot-files"),
-            Tftp::Directory(directory) => directory.clone(),
-        };
-        let directory = root.join(self.job.as_str());
-        if self.root.is_none() {
+    /// Makes the job's directory below the root.
+    fn make(&mut self, undos: &Undos) -> Result<PathBuf, Fault> {
+        let directory = self.root.join(self.job.as_str());
+        if !std::mem::replace(&mut self.is_used, true) {
             undos.register(Undo::RemovePath {
                 path: directory.clone(),
             });
         }
         make_directory(&directory)?;
-        self.root = Some(root.clone());
-        Ok((root, directory))
+        Ok(directory)
     }
 
     /// The path of a file that a board asks for.
     pub fn path_of(&self, file: &Path) -> Option<String> {
-        let below = file.strip_prefix(self.root.as_ref()?).ok()?;
+        let below = file.strip_prefix(&self.root).ok()?;
         Some(below.to_string_lossy().into_owned())
     }
 
@@ -194,15 +197,15 @@ impl BootFiles {
 
     /// A boot begins: what was loaded before says nothing of it.
     pub fn begin_boot(&mut self) {
-        self.before = self.transfers.reports().len();
+        self.boot_began = Instant::now();
     }
 
     /// The files that were loaded in this boot, also those that still are. A block device is never
     /// loaded to its end.
     pub fn of_this_boot(&self) -> Vec<Report> {
-        let reports = self.transfers.reports().into_iter().skip(self.before);
+        let reports = self.transfers.reports().into_iter();
         reports
-            .filter(|report| report.protocol != Protocol::Nbd)
+            .filter(|report| report.begun >= self.boot_began && report.protocol != Protocol::Nbd)
             .collect()
     }
 

@@ -127,7 +127,7 @@ impl Context {
     /// A context without namespaces yet.
     pub fn new(job: JobFacts, log: JobLog, undos: Undos, fetches: Fetches) -> Self {
         let consoles = Consoles::new(log.clone(), undos.clone());
-        let boot_files = BootFiles::new(job.services.clone(), job.id.clone());
+        let boot_files = BootFiles::new(job.services.clone(), job.id.clone(), &job.work_dir);
         Self {
             boot_files,
             job,

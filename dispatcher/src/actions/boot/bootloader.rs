@@ -30,9 +30,7 @@ pub async fn fill_in(
 ) -> Result<Extra, Fault> {
     let mut commands = overlay.commands.iter();
     if commands.any(|command| command.contains("{HTTP_PORT}")) {
-        let work_dir = context.job.work_dir.clone();
-        let undos = &context.undos;
-        context.boot_files.serve_http(&work_dir, undos).await?;
+        context.boot_files.serve_http(&context.undos).await?;
     }
     let values: Vec<(String, Option<String>)> = overlay
         .placeholders
@@ -108,21 +106,24 @@ fn script(
     context: &mut Context,
 ) -> Result<Vec<String>, Fault> {
     let state = context.namespace(&step.action.namespace);
-    let Some(directory) = state.deploy.clone() else {
+    let path = state
+        .deploy
+        .as_ref()
+        .map(|deploy| deploy.join("script.ipxe"));
+    let served = path
+        .as_ref()
+        .and_then(|path| context.boot_files.path_of(path));
+    let (Some(path), Some(served)) = (path, served) else {
         return Err(Fault::job(
             "use_bootscript needs files that are served: deploy to tftp first",
         ));
     };
-    let path = directory.join("script.ipxe");
     let text = format!("#!ipxe\n\n{}\n", commands.join("\n"));
     fs::write(&path, text).map_err(|error| crate::run::fault::of_io(&error))?;
     let server = values.iter().find(|(name, _)| name == "{SERVER_IP}");
     let server = server
         .and_then(|(_, value)| value.clone())
         .unwrap_or_default();
-    let served = context.boot_files.path_of(&path).ok_or_else(|| {
-        Fault::job("use_bootscript needs files that are served: deploy to tftp first")
-    })?;
     Ok(vec![
         "dhcp net0".to_owned(),
         format!("chain tftp://{server}/{served}"),

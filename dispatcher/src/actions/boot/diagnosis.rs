@@ -210,7 +210,7 @@ fn loading(words: &Words, text: &[u8], transfers: &[Report]) -> Option<Diagnosis
     Some(Diagnosis {
         failure: BootFailure::TftpStopped {
             file: broken.map(|report| report.path.clone()),
-            percent: broken.and_then(percent),
+            percent: broken.and_then(Report::percent),
         },
         lines: lines_around(text, span),
     })
@@ -222,11 +222,6 @@ fn refused_file(text: &[u8], transfers: &[Report]) -> bool {
     matches!(last, Some(Outcome::Refused(_)))
         || memmem::find(text, b"TFTP error").is_some()
         || memmem::find(text, b"File not found").is_some()
-}
-
-fn percent(report: &Report) -> Option<u8> {
-    let percent = report.bytes.saturating_mul(100).checked_div(report.size)?;
-    u8::try_from(percent.min(100)).ok()
 }
 
 /// The lines before a place and those of it, at most [`MOST_LINES`].
@@ -251,7 +246,7 @@ fn lines_around(text: &[u8], span: Range<usize>) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::bootfiles::Protocol;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     const BOOT: &str = "U-Boot 2023.01 (Jan 1)\r\nHit any key to stop autoboot:  0 \r\n=> dhcp\r\n";
     const BOUND: &str = "BOOTP broadcast 1\r\nDHCP client bound to address 10.0.2.15 (2 ms)\r\n=> ";
@@ -269,6 +264,7 @@ mod tests {
             size: 1000,
             bytes,
             retransmitted: 3,
+            begun: Instant::now(),
             duration: Duration::from_secs(1),
             outcome: Some(outcome),
         }

@@ -49,9 +49,7 @@ async fn serve(step: &StepRun<'_>, context: &mut Context) -> Result<PathBuf, Fau
     let archive = state.overlay_archive.clone().ok_or_else(|| {
         Fault::job("there is no overlay to transfer").with_hint("deploy before this boot")
     })?;
-    let work_dir = context.job.work_dir.clone();
-    let undos = &context.undos;
-    let directory = context.boot_files.serve_http(&work_dir, undos).await?;
+    let directory = context.boot_files.serve_http(&context.undos).await?;
     let of_action = archive.parent().and_then(Path::file_name);
     let directory = directory.join(of_action.unwrap_or_default());
     make_directory(&directory)?;

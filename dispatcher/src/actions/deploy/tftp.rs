@@ -26,11 +26,7 @@ const KERNEL: &str = "kernel";
 
 /// `tftp-deploy`, before its children: a directory that is served.
 pub async fn begin(step: &StepRun<'_>, context: &mut Context) -> Result<Extra, Fault> {
-    let work_dir = context.job.work_dir.clone();
-    let served = context
-        .boot_files
-        .directory(&work_dir, &context.undos)
-        .await?;
+    let served = context.boot_files.directory(&context.undos).await?;
     context.serve_deploy(step.action, &served)?;
     Ok(Extra::new())
 }
